@@ -1,0 +1,116 @@
+"""Who may read and do what in a family: the only home of such rights.
+
+Everything is asked of the database: a connection holds its user object for hours, and what that says about
+``is_active`` may be as old. A deactivated user and an inactive membership give no right at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
+
+from accounts import events
+from accounts.models import Family, Membership, Role, User
+from accounts.topics import family_topic, user_topic
+from realtime.topics import Kind, Topic, topic
+
+Someone: TypeAlias = User | AnonymousUser
+Things: TypeAlias = Callable[[User, UUID], Iterable[Topic]]
+
+WRITERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
+MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
+
+
+def families_of(user: Someone) -> QuerySet[Family]:
+    """The families the user is an active member of."""
+    return Family.objects.filter(pk__in=_memberships_of(user).values("family"))
+
+
+def role_in(user: Someone, family_id: UUID) -> str | None:
+    """The user's role in the family, None when they have no active one. One query."""
+    return _memberships_of(user).filter(family=family_id).values_list("role", flat=True).first()
+
+
+def may_write(user: Someone, family_id: UUID) -> bool:
+    """Whether the user may change the family's ledger."""
+    return role_in(user, family_id) in WRITERS
+
+
+def may_manage(user: Someone, family_id: UUID) -> bool:
+    """Whether the user may rename the family and manage its members."""
+    return role_in(user, family_id) in MANAGERS
+
+
+class FamilyKind(Kind):
+    """What changes for a family, for its active members."""
+
+    name = "family"
+    has_presence = True
+
+    def presence(self, key: str, user_id: str, online: bool) -> tuple[str, Mapping[str, Any]]:
+        return events.presence_update(key, user_id, online)
+
+    def readable(self, user: Someone, keys: Collection[str]) -> set[str]:
+        return _keys(_memberships_of(user).filter(family__in=[UUID(key) for key in keys]))
+
+    def automatic(self, user: Someone) -> set[str]:
+        return _keys(_memberships_of(user))
+
+
+class UserKind(Kind):
+    """What is one user's own, for that user."""
+
+    name = "user"
+
+    def readable(self, user: Someone, keys: Collection[str]) -> set[str]:
+        return self.automatic(user) if str(user.pk) in keys else set()
+
+    def automatic(self, user: Someone) -> set[str]:
+        return {str(key) for key in _active(user).values_list("pk", flat=True)}
+
+
+_things: list[Things] = []
+
+
+def register_things(things: Things) -> None:
+    """Let an app say which topics of its own come and go with a membership.
+
+    ``things(user, family_id)`` names what the user reads *as a member* of the family, whether or not they are
+    one at this moment: it is asked in the transaction of the change, after the membership was written. Call
+    this from ``ready()``.
+    """
+    if things not in _things:
+        _things.append(things)
+
+
+def topics_through(user: User, family_id: UUID) -> list[Topic]:
+    """Every topic the user reads as a member of the family: its own, and those of the things registered."""
+    return [family_topic(family_id), *(each for things in _things for each in things(user, family_id))]
+
+
+def topics_held(user: User) -> list[Topic]:
+    """Every topic that stands and falls with the user's being active."""
+    memberships = Membership.objects.filter(user=user, is_active=True).order_by("pk")
+    families = memberships.values_list("family", flat=True)
+    through = (each for family_id in families for each in topics_through(user, family_id))
+    return [user_topic(user.pk), *through, *([topic("staff")] if user.is_staff else [])]
+
+
+def _memberships_of(user: Someone) -> QuerySet[Membership]:
+    if isinstance(user, AnonymousUser):
+        return Membership.objects.none()
+    return Membership.objects.filter(user=user.pk, is_active=True, user__is_active=True)
+
+
+def _active(user: Someone) -> QuerySet[User]:
+    if isinstance(user, AnonymousUser):
+        return User.objects.none()
+    return User.objects.filter(pk=user.pk, is_active=True)
+
+
+def _keys(memberships: QuerySet[Membership]) -> set[str]:
+    return {str(family_id) for family_id in memberships.values_list("family", flat=True)}

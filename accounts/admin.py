@@ -1,0 +1,59 @@
+"""Users and families for staff, on the stock admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.core.exceptions import ValidationError
+from django.forms.models import BaseInlineFormSet
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+
+from accounts.members import last_owner
+from accounts.models import Family, Membership, Role, User
+
+# Their stock pages show whole refresh tokens, good for signing in as anybody.
+for shown in (OutstandingToken, BlacklistedToken):
+    if admin.site.is_registered(shown):
+        admin.site.unregister(shown)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin[User]):
+    """Django's own, for our user."""
+
+    list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff"]
+
+
+class MembershipFormSet(BaseInlineFormSet[Membership, Family, Any]):
+    """A family's members on its page; at least one active owner stays."""
+
+    def clean(self) -> None:
+        super().clean()
+        if any(self.errors):
+            return
+        kept = [form.cleaned_data for form in self.forms if form.cleaned_data and not self._goes(form)]
+        if not any(row["role"] == Role.OWNER and row["is_active"] and row["user"].is_active for row in kept):
+            raise ValidationError(last_owner().detail)
+
+    def _goes(self, form: Any) -> bool:
+        return bool(self.can_delete and self._should_delete_form(form))  # type: ignore[attr-defined]
+
+
+class MembershipInline(admin.TabularInline[Membership, Family]):
+    model = Membership
+    formset = MembershipFormSet
+    fields = ["user", "role", "is_active", "joined_at"]
+    readonly_fields = ["joined_at"]
+    autocomplete_fields = ["user"]
+    extra = 0
+
+
+@admin.register(Family)
+class FamilyAdmin(admin.ModelAdmin[Family]):
+    """Families with their members."""
+
+    list_display = ["name", "created_at"]
+    search_fields = ["name"]
+    inlines = [MembershipInline]

@@ -1,0 +1,178 @@
+"""Sign-in, the user's own page and families over REST.
+
+What a user may not see answers 404, exactly as what does not exist; what they see but may not change, 403.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.expressions import OuterRef, Subquery
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, mixins, status, viewsets
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework_simplejwt.views import TokenViewBase
+
+from accounts import access, members, sessions
+from accounts.models import Family, Membership, User
+from accounts.serializers import (
+    FamilySerializer,
+    MemberSerializer,
+    MeSerializer,
+    NewMemberSerializer,
+    RefreshSerializer,
+    RefreshTokenSerializer,
+    SignInSerializer,
+    spend,
+)
+from accounts.throttles import SignInThrottle
+from realtime.snapshots import SnapshotCursorMixin
+
+
+class ByAge(CursorPagination):
+    """Oldest first. ``page`` rather than ``cursor``, which is a place in the log everywhere else."""
+
+    cursor_query_param = "page"
+    page_size_query_param = "limit"
+    page_size = 50
+    max_page_size = 200
+    ordering = "id"
+
+
+@method_decorator(sensitive_post_parameters(), name="dispatch")
+class SignInView(TokenViewBase):
+    """Sign in: an access token for requests and connections, a refresh token for the next pair."""
+
+    serializer_class = SignInSerializer
+    throttle_classes = [SignInThrottle]
+
+
+@method_decorator(sensitive_post_parameters(), name="dispatch")
+class RefreshView(TokenViewBase):
+    """A fresh pair of tokens for a refresh token, which is spent by that: a second use is refused."""
+
+    serializer_class = RefreshSerializer
+
+
+@extend_schema(request=RefreshTokenSerializer, responses={204: None})
+@method_decorator(sensitive_post_parameters(), name="dispatch")
+class SignOutView(TokenViewBase):
+    """Sign out: every token and session of the user ends, on all devices; connections close with 4503."""
+
+    serializer_class = RefreshTokenSerializer
+
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        checked = super().post(request, *args, **kwargs).data
+        with transaction.atomic():
+            spend(checked["token"])
+            sessions.sign_out(checked["user"].pk)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MeView(SnapshotCursorMixin, generics.RetrieveAPIView[User]):
+    """The user who asks."""
+
+    serializer_class = MeSerializer
+
+    def get_object(self) -> User:
+        return signed_in(self.request)
+
+
+class FamilyViewSet(
+    SnapshotCursorMixin,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.CreateModelMixin,
+    mixins.UpdateModelMixin,
+    viewsets.GenericViewSet[Family],
+):
+    """The families of the user who asks. Who makes one is its owner; owners and admins may rename it."""
+
+    serializer_class = FamilySerializer
+    pagination_class = ByAge
+    http_method_names = ["get", "post", "patch", "head", "options"]
+    lookup_value_converter = "uuid"
+    queryset = Family.objects.none()
+
+    def get_queryset(self) -> QuerySet[Family]:
+        user = signed_in(self.request)
+        own = Membership.objects.filter(family=OuterRef("pk"), user=user)
+        return access.families_of(user).annotate(role=Subquery(own.values("role")))
+
+    def perform_create(self, serializer: BaseSerializer[Family]) -> None:
+        made = members.create_family(serializer.validated_data["name"], signed_in(self.request))
+        serializer.instance = self.get_queryset().get(pk=made.pk)
+
+    def perform_update(self, serializer: BaseSerializer[Family]) -> None:
+        family = serializer.instance
+        assert family is not None
+        name = serializer.validated_data.get("name", family.name)
+        members.rename(family.pk, name, by=signed_in(self.request))
+        serializer.instance = self.get_queryset().get(pk=family.pk)
+
+
+_FAMILY = OpenApiParameter("family_id", UUID, OpenApiParameter.PATH)
+
+
+@extend_schema(parameters=[_FAMILY, OpenApiParameter("user_id", UUID, OpenApiParameter.PATH)])
+class MemberViewSet(SnapshotCursorMixin, mixins.ListModelMixin, viewsets.GenericViewSet[Membership]):
+    """Who belongs to a family. Owners and admins manage members; a member may leave; one owner stays."""
+
+    serializer_class = MemberSerializer
+    pagination_class = ByAge
+    lookup_field = "user_id"
+    lookup_value_converter = "uuid"
+    queryset = Membership.objects.none()
+
+    def get_queryset(self) -> QuerySet[Membership]:
+        """Inactive members are shown to those who may make them active again."""
+        role = access.role_in(signed_in(self.request), self.kwargs["family_id"])
+        if role is None:
+            raise NotFound
+        rows = Membership.objects.filter(family=self.kwargs["family_id"]).select_related("user")
+        return rows if role in access.MANAGERS else rows.filter(is_active=True, user__is_active=True)
+
+    @extend_schema(parameters=[_FAMILY])
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().list(request, *args, **kwargs)
+
+    @extend_schema(parameters=[_FAMILY], request=NewMemberSerializer, responses={201: MemberSerializer})
+    def create(self, request: Request, family_id: UUID) -> Response:
+        """Add a user by name, or make an inactive member active again."""
+        given = self._given(NewMemberSerializer)
+        added = members.add(family_id, given["username"], given["role"], by=signed_in(request))
+        return Response(MemberSerializer(added).data, status=status.HTTP_201_CREATED)
+
+    def partial_update(self, request: Request, family_id: UUID, user_id: UUID) -> Response:
+        """Change a member's role, or make the membership inactive or active."""
+        given = self._given(MemberSerializer, partial=True)
+        changed = members.change(family_id, user_id, by=signed_in(request), **given)
+        return Response(MemberSerializer(changed).data)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, family_id: UUID, user_id: UUID) -> Response:
+        """Remove a member, or leave."""
+        members.remove(family_id, user_id, by=signed_in(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _given(self, serializer_class: type[BaseSerializer[Any]], *, partial: bool = False) -> dict[str, Any]:
+        """The request's data, checked; as if there were no family for those who are not in it."""
+        self.get_queryset()
+        serializer = serializer_class(data=self.request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+
+def signed_in(request: Request) -> User:
+    """The user of an authenticated request."""
+    assert isinstance(request.user, User)
+    return request.user

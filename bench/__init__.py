@@ -1,0 +1,1 @@
+"""Figures, measured in pairs on servers of their own. Nothing here is a test."""

@@ -1,0 +1,44 @@
+"""A database and a Redis for one measurement, and Django set up on them.
+
+Apart from the tests' servers, which pytest starts. PostgreSQL runs as the tests have it, without fsync: what is
+measured is the project, not the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from config.services.postgres import PostgresServer
+from config.services.redis import RedisServer
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@contextmanager
+def started(database: str) -> Iterator[None]:
+    """Start what is needed, point the environment at it, and migrate an empty database."""
+    with TemporaryDirectory() as folder, RedisServer() as redis:
+        postgres = PostgresServer().start() if database == "postgresql" else None
+        try:
+            url = postgres.create_database("bench") if postgres else f"sqlite:///{Path(folder) / 'bench.sqlite3'}"
+            os.environ.update(DATABASE_URL=url, REDIS_URL=redis.url, DEBUG="1", HTTPS="0", LOG_LEVEL="WARNING")
+            os.environ.update(DJANGO_SETTINGS_MODULE="config.settings", STATIC_ROOT="")
+            import django
+            from django.core.management import call_command
+
+            django.setup()
+            call_command("migrate", verbosity=0)
+            yield
+        finally:
+            from django.db import connections
+
+            from realtime.relay import relay
+
+            relay.stop()
+            connections.close_all()
+            if postgres:
+                postgres.close()

@@ -1,0 +1,203 @@
+"""What the environment says about this installation, checked once, at the start.
+
+The only module that reads the environment. Everything else takes its settings from here, so a wrong value is
+found before the first request, by a sentence that names the variable and what to do about it.
+"""
+
+import os
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+SETTINGS_MODULE = "config.settings"
+
+DEFAULT_SECRET_KEY = "development-only-secret-key-do-not-use-it-in-production"
+DEFAULT_JWT_SIGNING_KEY = "development-only-token-key-do-not-use-it-in-production"
+DEFAULT_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+SHORTEST_KEY = 32
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+DATABASE_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+
+
+class InvalidEnvironment(ImproperlyConfigured):
+    """A variable of the environment that the project cannot start with."""
+
+    def __init__(self, variable: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{variable} {problem}. {remedy}")
+        self.variable = variable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """One installation's settings, each of them valid."""
+
+    debug: bool
+    secret_key: str
+    jwt_signing_key: str
+    database: Mapping[str, Any]
+    database_pool: int
+    redis_url: str
+    channel_prefix: str
+    allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    https: bool
+    hsts_seconds: int
+    proxy_count: int
+    proxies: tuple[str, ...]
+    static_root: str
+    log_level: str
+
+
+def use_settings() -> None:
+    """Name the settings module for Django, unless the environment names another."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", SETTINGS_MODULE)
+
+
+def load() -> Environment:
+    """Read the process's environment, with ``.env`` of the checkout behind it.
+
+    Raises InvalidEnvironment for the first variable that is wrong.
+    """
+    read_dotenv()
+    return read(os.environ)
+
+
+def read_dotenv() -> None:
+    """Take from ``.env`` of the checkout what the process's environment does not say."""
+    if (BASE_DIR / ".env").exists():
+        environ.Env.read_env(BASE_DIR / ".env")
+
+
+def variables() -> dict[str, str]:
+    """Return a copy of the process's environment, to be given to another program."""
+    return dict(os.environ)
+
+
+def adopt(values: Mapping[str, str]) -> None:
+    """Set variables for this process and those it starts."""
+    os.environ.update(values)
+
+
+def read(values: MutableMapping[str, str]) -> Environment:
+    """Check ``values`` and return them typed. Raises InvalidEnvironment."""
+    source = environ.Env()
+    source.ENVIRON = values
+    debug = _boolean(source, "DEBUG", default=False)
+    return Environment(
+        debug=debug,
+        secret_key=_key(source, "SECRET_KEY", DEFAULT_SECRET_KEY, debug),
+        jwt_signing_key=_key(source, "JWT_SIGNING_KEY", DEFAULT_JWT_SIGNING_KEY, debug),
+        database=_database(source),
+        database_pool=_number(source, "DATABASE_POOL", default=10, least=2),
+        redis_url=_redis_url(source),
+        channel_prefix=_text(source, "CHANNEL_PREFIX", "realtime", _non_empty),
+        allowed_hosts=_listed(source, "ALLOWED_HOSTS", DEFAULT_HOSTS, _host),
+        allowed_origins=_listed(source, "ALLOWED_ORIGINS", (), _origin),
+        https=_boolean(source, "HTTPS", default=not debug),
+        hsts_seconds=_number(source, "HSTS_SECONDS", default=30 * 24 * 3600, least=0),
+        proxy_count=_number(source, "PROXY_COUNT", default=0, least=0),
+        proxies=_listed(source, "PROXIES", ("127.0.0.1",), _host),
+        static_root=source.str("STATIC_ROOT", default=""),
+        log_level=_text(source, "LOG_LEVEL", "INFO", _log_level),
+    )
+
+
+def _text(source: environ.Env, name: str, default: str, check: Callable[[str, str], str]) -> str:
+    return check(name, source.str(name, default=default).strip())
+
+
+def _listed(
+    source: environ.Env, name: str, default: tuple[str, ...], check: Callable[[str, str], str]
+) -> tuple[str, ...]:
+    values = (value.strip() for value in source.list(name, default=list(default)))
+    return tuple(check(name, value) for value in values if value)
+
+
+def _boolean(source: environ.Env, name: str, *, default: bool) -> bool:
+    # django-environ takes every unknown word for False; DEBUG=ture must not pass for production.
+    word = source.str(name, default="1" if default else "0").strip().lower()
+    if word in TRUE:
+        return True
+    if word in FALSE:
+        return False
+    raise InvalidEnvironment(name, f"is {word!r}, which is neither yes nor no", "Use 1 or 0.")
+
+
+def _number(source: environ.Env, name: str, *, default: int, least: int) -> int:
+    text = source.str(name, default=str(default)).strip()
+    if not text.isdecimal() or int(text) < least:
+        raise InvalidEnvironment(name, f"is {text!r}", f"Use a whole number, {least} or more.")
+    return int(text)
+
+
+def _key(source: environ.Env, name: str, default: str, debug: bool) -> str:
+    key: str = source.str(name, default=default)
+    remedy = 'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+    if key == default and not debug:
+        problem = "is not set, and the built-in one is public"
+        raise InvalidEnvironment(name, problem, f"{remedy} (for development, DEBUG=1 accepts the built-in one)")
+    if len(key.encode()) < SHORTEST_KEY:
+        raise InvalidEnvironment(name, f"is shorter than {SHORTEST_KEY} bytes", remedy)
+    return key
+
+
+def _database(source: environ.Env) -> dict[str, Any]:
+    default = f"sqlite:///{BASE_DIR / 'var' / 'db.sqlite3'}"
+    remedy = "Use sqlite:////path/to/file or postgresql://user:password@host:5432/name."
+    try:
+        config = dict(source.db_url("DATABASE_URL", default=default))
+    except Exception as error:  # django-environ lets through whatever its parsers raise
+        raise InvalidEnvironment("DATABASE_URL", "cannot be read as an address", remedy) from error
+    if config.get("ENGINE") not in DATABASE_ENGINES:
+        raise InvalidEnvironment("DATABASE_URL", "names a database this project does not run on", remedy)
+    if not config.get("NAME"):
+        raise InvalidEnvironment("DATABASE_URL", "names no database", remedy)
+    if config["NAME"] == ":memory:":
+        problem = "names a database in memory, which the threads of a server cannot share"
+        raise InvalidEnvironment("DATABASE_URL", problem, remedy)
+    return config
+
+
+def _redis_url(source: environ.Env) -> str:
+    url: str = source.str("REDIS_URL", default="").strip()
+    parts = urlsplit(url)
+    if url and (parts.scheme not in REDIS_SCHEMES or not (parts.hostname or parts.path)):
+        remedy = "Use redis://host:6379/0, rediss://… or unix:///path/to/socket, or leave it empty for none."
+        raise InvalidEnvironment("REDIS_URL", "is not the address of a Redis server", remedy)
+    return url
+
+
+def _non_empty(name: str, value: str) -> str:
+    if not value:
+        raise InvalidEnvironment(name, "is empty", "Give it a value or remove the variable.")
+    return value
+
+
+def _host(name: str, value: str) -> str:
+    if "/" in value or " " in value:
+        remedy = "List host names without scheme or path, such as ledger.example.org,.example.org."
+        raise InvalidEnvironment(name, f"holds {value!r}, which is not a host name", remedy)
+    return value
+
+
+def _origin(name: str, value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
+        remedy = "List origins with scheme and without path, such as https://ledger.example.org."
+        raise InvalidEnvironment(name, f"holds {value!r}, which is not an origin", remedy)
+    return value
+
+
+def _log_level(name: str, value: str) -> str:
+    level = value.upper()
+    if level not in LOG_LEVELS:
+        raise InvalidEnvironment(name, f"is {value!r}", f"Use one of {', '.join(LOG_LEVELS)}.")
+    return level

@@ -1,0 +1,45 @@
+"""Every address that is not one of Django's views: sockets, and streams ahead of Django.
+
+A stream in a Django view would hold a thread for as long as it is open.
+"""
+
+from typing import Any
+
+from channels.routing import URLRouter
+from django.urls import re_path
+
+from accounts.consumers import FamilyConsumer, UserConsumer
+from ledger.consumers import AccountConsumer
+from realtime.transports.sse import own_stream, stream_app
+from realtime.transports.websocket import GatewayConsumer, GlobalConsumer, NowhereConsumer, StaffConsumer
+
+
+def http_routes(django_application: Any) -> URLRouter:
+    """Return the HTTP application: streams first, everything else to Django."""
+    return URLRouter(
+        [
+            _route(r"^api/v1/stream/?$", stream_app),
+            _route(r"^api/credits/sse/?$", own_stream("user")),
+            _route(r"", django_application),
+        ]
+    )
+
+
+def websocket_routes() -> URLRouter:
+    """Return the WebSocket application: the gateway, and one consumer per channel type."""
+    return URLRouter(
+        [
+            _route(r"^(?:v1/)?ws/?$", GatewayConsumer.as_asgi()),
+            _route(r"^ws/family/(?P<key>[^/]+)/?$", FamilyConsumer.as_asgi()),
+            _route(r"^ws/user/(?P<key>[^/]+)/?$", UserConsumer.as_asgi()),
+            _route(r"^ws/account/(?P<key>[^/]+)/?$", AccountConsumer.as_asgi()),
+            _route(r"^ws/global/?$", GlobalConsumer.as_asgi()),
+            _route(r"^ws/staff/?$", StaffConsumer.as_asgi()),
+            _route(r"", NowhereConsumer.as_asgi()),
+        ]
+    )
+
+
+def _route(pattern: str, application: Any) -> Any:
+    """Return a route to an ASGI application, of which Django's types know nothing."""
+    return re_path(pattern, application)

@@ -1,0 +1,31 @@
+"""Every HTTP address of the project that Django answers.
+
+Streams are answered ahead of Django, in routing.py.
+"""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import include, path
+from django.urls.resolvers import URLPattern, URLResolver
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from config.health import healthz
+from ledger.api.polling import BalancePollView
+
+api_urlpatterns: list[URLPattern | URLResolver] = [
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include("realtime.urls")),
+    path("", include("accounts.urls")),
+    path("", include("ledger.urls")),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include(api_urlpatterns)),
+    path("api/credits/balance/poll", BalancePollView.as_view(), name="balance-poll"),
+    path("accounts/login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("healthz", healthz, name="healthz"),
+    path("", include("ledger.pages")),
+]

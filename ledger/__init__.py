@@ -1,0 +1,1 @@
+"""Accounts, transactions, payees, rules and credits of families, and what they tell."""

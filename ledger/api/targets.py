@@ -1,0 +1,80 @@
+"""What a request writes to, or refers to: found among what the user sees, then asked for its rights.
+
+Separate so that "unknown" and "forbidden" cannot come apart: every resource finds things here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TypeVar
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ValidationError as InvalidValue
+from django.db.models import Model, QuerySet
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+
+from accounts.access import families_of, may_write
+from accounts.models import Family, User
+from ledger import access
+from ledger.errors import AmountRefused
+from ledger.models import Account
+from ledger.money import check_amount, check_credit
+
+Row = TypeVar("Row", bound=Model)
+
+MAY_NOT_WRITE = "You may read this, but not change it: ask an owner or admin of the family."
+MAY_NOT_MANAGE = "Only the account's owner and the family's owners and admins may do this."
+
+
+def found(rows: QuerySet[Row], id: object) -> Row:
+    """Return the row with this id among those the user may see; raises one and the same ``NotFound`` otherwise."""
+    try:
+        return rows.get(pk=id)
+    except (ObjectDoesNotExist, InvalidValue, ValueError, TypeError):
+        raise NotFound from None
+
+
+def referred(field: str, rows: QuerySet[Row], id: object, what: str) -> Row:
+    """Return the row that a field refers to; raises the same ``ValidationError`` for unknown and forbidden."""
+    row = rows.filter(pk=id).first()
+    if row is None:
+        raise ValidationError({field: [f"Give the id of {what}."]})
+    return row
+
+
+def require(allowed: bool, reason: str = MAY_NOT_WRITE) -> None:
+    """Raise ``PermissionDenied`` with ``reason``; for what the user can see, so that the answer tells nothing new."""
+    if not allowed:
+        raise PermissionDenied(reason)
+
+
+def writable_account(user: User, id: object) -> Account:
+    """Return an account that the user may write transactions on."""
+    account = found(access.visible_accounts(user), id)
+    require(access.may_write_account(user, account))
+    return account
+
+
+def writable_family(user: User, id: object) -> Family:
+    """Return a family whose ledger the user may write."""
+    family = found(families_of(user), id)
+    require(may_write(user, family.pk))
+    return family
+
+
+def exact(field: str, amount: Decimal, currency: str) -> Decimal:
+    """Return ``amount`` if the currency can express it; raises ``ValidationError`` for the field otherwise."""
+    return _exact(field, lambda: check_amount(amount, currency))
+
+
+def exact_credit(field: str, amount: Decimal) -> Decimal:
+    """Return ``amount`` if it is one of credit; raises ``ValidationError`` for the field otherwise."""
+    return _exact(field, lambda: check_credit(amount))
+
+
+def _exact(field: str, checked: Callable[[], Decimal]) -> Decimal:
+    try:
+        return checked()
+    except AmountRefused as error:
+        raise ValidationError({field: [str(error)]}) from error

@@ -1,0 +1,112 @@
+"""The pages of the ledger: what a browser shows first, and the cursor from which it goes on.
+
+Separate from the REST interface: a page is one snapshot of everything it shows, taken in one go.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path, reverse
+from django.views.decorators.cache import never_cache
+from django.views.generic import TemplateView, View
+
+from accounts.access import WRITERS
+from accounts.models import Membership, User
+from ledger import payloads
+from ledger.access import visible_accounts, visible_payees, visible_transactions
+from ledger.models import CreditBalance
+from ledger.money import ZERO, format_credit
+from realtime.log import present_cursor
+
+Json = dict[str, Any]
+
+MOST_TRANSACTIONS = 100
+MOST_PAYEES = 1000
+
+
+class LivePage(LoginRequiredMixin, TemplateView):
+    """A page that keeps itself up to date. Its script finds ``page_data`` in the element ``page-data``."""
+
+    def page_data(self) -> Json:
+        """What the script of every signed-in page needs; pages add their rows."""
+        return base_data(cast("User", self.request.user))
+
+    def get_context_data(self, **kwargs: Any) -> Json:
+        return super().get_context_data(page=self.page_data(), **kwargs)
+
+
+class LedgerPage(LivePage):
+    """Accounts, balances and transactions, as they change."""
+
+    template_name = "ledger/ledger.html"
+
+    def page_data(self) -> Json:
+        return ledger_data(cast("User", self.request.user))
+
+
+class LedgerData(View):
+    """The same as JSON: the page fetches it when the log cannot tell what it missed."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Answer 401 rather than with the sign-in page, which a script cannot read."""
+        if not isinstance(request.user, User):
+            return JsonResponse({"code": "unauthenticated", "message": "Sign in again."}, status=401)
+        return JsonResponse(ledger_data(request.user))
+
+
+urlpatterns = [
+    path("", never_cache(LedgerPage.as_view()), name="ledger"),
+    path("data", never_cache(LedgerData.as_view()), name="ledger-data"),
+]
+
+
+def base_data(user: User) -> Json:
+    """Who is signed in, their credit, and the place in the log before any of it was read."""
+    # First of all: what is read after it may be newer than the cursor, never older.
+    cursor = present_cursor()
+    return {
+        "cursor": cursor,
+        "user": {"id": str(user.pk), "name": payloads.person_name(user)},
+        "credit": _credit(user),
+        "urls": {"data": reverse("ledger-data")},
+    }
+
+
+def ledger_data(user: User) -> Json:
+    """All that the ledger page shows."""
+    base = base_data(user)
+    accounts = visible_accounts(user).select_related("balance_row").prefetch_related("shares")
+    transactions = visible_transactions(user).select_related("account", "payee", "created_by")
+    return base | {
+        "urls": base["urls"] | {"transactions": "/api/v1/transactions", "payees": "/api/v1/payees"},
+        "families": _families(user),
+        "accounts": [payloads.account_data(account) for account in accounts],
+        "transactions": [
+            payloads.transaction_data(transaction)
+            for transaction in transactions.order_by("-date", "-pk")[:MOST_TRANSACTIONS]
+        ],
+        "payees": [payloads.payee_data(payee) for payee in visible_payees(user)[:MOST_PAYEES]],
+    }
+
+
+def _families(user: User) -> list[Json]:
+    memberships = Membership.objects.filter(user=user, is_active=True).select_related("family")
+    return [
+        {
+            "id": str(membership.family_id),
+            "name": membership.family.name,
+            "role": membership.role,
+            "may_write": membership.role in WRITERS,
+        }
+        for membership in memberships.order_by("family__name", "pk")
+    ]
+
+
+def _credit(user: User) -> Json:
+    credit = CreditBalance.objects.filter(user=user).first()
+    if credit is None:
+        return {"balance": format_credit(ZERO), "version": 0}
+    return payloads.credit_data(credit)

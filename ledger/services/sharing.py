@@ -1,0 +1,109 @@
+"""Who comes to see an account and who no longer does, when it or its shares change.
+
+Made private, an account leaves the family's sight: it is ``deleted`` on the family's topic and ``created`` on its own.
+Its transactions are not sent again one by one: for those who keep it, the account's topic is new, and a new topic
+begins with a snapshot. Made public, it is ``created`` on the family's topic, and its transactions are fetched with it.
+
+Rights are told before the news, so that who loses sight hears no more and who gains it hears all; except when an
+account is deleted, which everyone who saw it shall hear.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.db.models import F
+
+from accounts.topics import family_topic
+from ledger import access, events
+from ledger.errors import CurrencyMismatch, NotInFamily
+from ledger.models import Account, AccountShare, Balance, Rule, Transaction
+from ledger.money import check_currency
+from ledger.services import balances
+from ledger.topics import account_topic, rules_topic
+
+
+def check(after: Account, before: Account | None = None) -> None:
+    """Raise AmountRefused, CurrencyMismatch or NotInFamily for a currency or family the account cannot have."""
+    check_currency(after.currency)
+    if before is None:
+        return
+    if before.family_id != after.family_id:
+        raise NotInFamily("An account stays in its family: make another one there.")
+    if before.currency != after.currency and Transaction.objects.filter(account=after.pk).exists():
+        raise CurrencyMismatch("The currency of an account with transactions is fixed: make another account.")
+
+
+def account_created(account: Account, row: Balance) -> None:
+    """Tell a new account; a private one opens its topic to its owner."""
+    if account.is_private:
+        events.account_rights_changed(account.pk, gained=access.readers(account))
+    events.account_update(account, "created", row=row)
+
+
+def account_updated(before: Account, after: Account, using: str) -> None:
+    """Tell a changed account, and who sees it or no longer does."""
+    if (before.is_private, before.owner_id) != (after.is_private, after.owner_id):
+        _tell_rights(before, after)
+    shares = AccountShare.objects.using(using).filter(account=after.pk)
+    tell = partial(
+        events.account_update,
+        # Not the instance's own, which may be as old as the caller likes.
+        row=Balance.objects.using(using).get(pk=after.pk),
+        shared_with=list(shares.values_list("user_id", flat=True)),
+    )
+    family, own = [family_topic(after.family_id)], [account_topic(after.pk)]
+    if before.is_private == after.is_private:
+        tell(after, "updated")
+    elif after.is_private:
+        events.out_of_sight(after)
+        tell(before, "deleted", to=family)
+        tell(after, "created", to=own)
+    else:
+        tell(after, "created", to=family)
+        tell(after, "updated", to=own)
+    if before.is_private != after.is_private:
+        _tell_rules(before, after)
+
+
+def account_deleted(account: Account) -> None:
+    """Tell that an account is gone, then close its topic to all who saw it."""
+    # A cascade took the balance first; the operation that deletes still holds it as it was.
+    row = balances.held(account.pk) or Balance(account_id=account.pk)
+    events.account_update(account, "deleted", row=row)
+    events.account_rights_changed(account.pk, lost=access.readers(account))
+
+
+def shared(share: AccountShare) -> None:
+    """Open the account to the user, unless they see it anyway, and tell the others."""
+    if not access.sees_as_member(share.user_id, share.account):
+        events.account_rights_changed(share.account_id, gained=[share.user_id])
+    _touch(share)
+
+
+def unshared(share: AccountShare) -> None:
+    """Close the account to the user, unless they see it anyway, and tell the others."""
+    if not access.sees_as_member(share.user_id, share.account):
+        events.account_rights_changed(share.account_id, lost=[share.user_id])
+    _touch(share)
+
+
+def _tell_rules(before: Account, after: Account) -> None:
+    for rule in Rule.objects.filter(account=after.pk).order_by("pk"):
+        events.rule_update(rule, "deleted", to=[rules_topic(before)])
+        events.rule_update(rule, "created", to=[rules_topic(after)])
+
+
+def _tell_rights(before: Account, after: Account) -> None:
+    saw, see = access.readers(before), access.readers(after)
+    # Those who keep a private account in sight now have it from its own topic alone: they are to join it.
+    offered = see & saw if after.is_private else ()
+    events.account_rights_changed(after.pk, gained=see - saw, lost=saw - see, offered=offered)
+
+
+def _touch(share: AccountShare) -> None:
+    """Raise the account's version and tell it, as whom it is shared with is part of it.
+
+    Not while the account itself is being deleted, when its balance may have gone already.
+    """
+    Account.objects.filter(pk=share.account_id, balance_row__isnull=False).update(name=F("name"))

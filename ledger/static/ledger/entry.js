@@ -1,0 +1,78 @@
+/**
+ * The form for a new transaction. What is being typed is never lost: not by an event, not by a failure.
+ *
+ * Separate from changing one: only here can a repeated request make something twice.
+ *
+ * @module
+ */
+
+import { fill, find, phrase } from "./dom.js";
+import { faultsOf, fieldsOf, offerAccounts, offerPayees, read, refusalsOf, showFaults, today } from "./forms.js";
+import { payeeIdFor } from "./payees.js";
+import { newKey, send } from "./server.js";
+
+/** @typedef {import("./book.js").Book} Book */
+/** @typedef {import("./book.js").Change} Change */
+
+/** What is emptied after saving; account, direction and date are likely to be the same for the next one. */
+const EMPTIED = ["amount", "description", "payee"];
+
+/**
+ * @param {Book} book @param {Record<string, string>} urls
+ * @param {(change: Change | null) => void} take is given what the server made of it
+ */
+export function openEntry(book, urls, take) {
+  /** @type {HTMLFormElement} */
+  const form = find("#new");
+  /** @type {string | null} one for each transaction meant, however often it is sent */
+  let key = null;
+  fieldsOf(form).date.value = today();
+
+  form.addEventListener("input", () => {
+    key = null;
+    fill(form, "status", "");
+  });
+  fieldsOf(form).account_id.addEventListener("change", () => offerPayees(form, book));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = find("button", form);
+    if (button.disabled) return;
+    button.disabled = true;
+    await save().finally(() => (button.disabled = false));
+  });
+
+  async function save() {
+    const entered = read(form);
+    const faults = faultsOf(entered);
+    showFaults(form, faults);
+    if (Object.keys(faults).length) return;
+    fill(form, "status", phrase("saving"));
+    const typed = EMPTIED.map((name) => fieldsOf(form)[name].value);
+    key ??= newKey();
+    const answer = await create(entered, key);
+    fill(form, "status", answer.ok ? phrase("saved") : "");
+    if (!answer.ok) return showFaults(form, refusalsOf(form, answer));
+    key = null;
+    // What was typed while the request was under way belongs to the next one.
+    EMPTIED.forEach((name, index) => {
+      if (fieldsOf(form)[name].value === typed[index]) fieldsOf(form)[name].value = "";
+    });
+    fieldsOf(form).amount.focus();
+    take(book.transact("created", answer.data.id, answer.data));
+  }
+
+  /** @param {import("./forms.js").Entry} entered @param {string} idempotencyKey */
+  async function create({ payee, ...entered }, idempotencyKey) {
+    const found = await payeeIdFor(payee, entered.account_id, book, urls);
+    if (found.refusal) return found.refusal;
+    return send("POST", urls.transactions, { body: { ...entered, payee_id: found.id }, idempotencyKey });
+  }
+
+  return {
+    /** Show or hide the form and renew its choices; what is typed stays. */
+    show() {
+      find("#entry").hidden = !book.accounts.some(({ id }) => book.mayWrite(id));
+      offerAccounts(form, book);
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/**
+ * What every signed-in page has: the line to the server, its badge, the credit balance, and notices.
+ *
+ * Separate from the pages themselves: each of them only adds what it shows and what it does with events.
+ *
+ * @module
+ */
+
+import { RealtimeClient } from "../realtime/client.js";
+import { copyOf, fill, find, flash, locale, phrase } from "./dom.js";
+import { formatDecimal } from "./money.js";
+import { getJSON } from "./server.js";
+
+const MOST_NOTICES = 5;
+
+/** What the server put into the page: who is signed in, the rows, and the cursor read before them. */
+export const page = JSON.parse(find("#page-data").textContent);
+
+/** @type {(page: any) => void} */
+let load = () => {};
+let creditVersion = -1;
+
+export const client = new RealtimeClient({
+  cursor: page.cursor,
+  getSnapshot: async () => {
+    const fresh = await getJSON(page.urls.data);
+    creditVersion = -1;
+    showCredit(fresh.credit);
+    load(fresh);
+  },
+});
+
+/**
+ * Show the page's own part, now and after each snapshot, and begin to listen.
+ *
+ * @param {(page: any) => void} show
+ */
+export function open(show) {
+  load = show;
+  load(page);
+  showCredit(page.credit);
+  client.on("CreditBalanceUpdate", ({ data }) => data.user_id === page.user.id && showCredit(data));
+  client.on("Notification", showNotice);
+  client.on("MembershipUpdate", ({ data }) => data.user_id === page.user.id && client.refresh());
+  // Topics gained or lost while connected: what is on them is not among the rows of this page, or no longer.
+  client.on("Subscribed", () => client.refresh());
+  client.on("Unsubscribed", () => client.refresh());
+  client.watch(showStatus);
+  find("#retry").addEventListener("click", () => client.wake());
+  client.start();
+}
+
+/** @param {{balance: string, version: number} | null} credit */
+function showCredit(credit) {
+  if (!credit || credit.version <= creditVersion) return;
+  const isNews = creditVersion >= 0;
+  creditVersion = credit.version;
+  const element = fill(document, "credit", formatDecimal(credit.balance, locale));
+  if (isNews) flash(element);
+}
+
+let hasBeenLive = false;
+
+/** @param {import("../realtime/client.js").Status} status */
+function showStatus({ state, signIn }) {
+  hasBeenLive ||= state === "live";
+  // Between two attempts the badge does not flicker: for the reader it is one and the same absence.
+  const shown = state === "connecting" && hasBeenLive ? "waiting" : state;
+  const badge = find("#connection");
+  badge.dataset.state = shown;
+  fill(badge, "text", phrase(signIn ? "state-signed-out" : `state-${shown}`));
+  find("#retry").hidden = shown !== "waiting";
+  find("#sign-in-again").hidden = !signIn;
+}
+
+/** @param {import("../realtime/client.js").Message} event */
+function showNotice({ id, ack, data }) {
+  const notices = find("#notices");
+  notices.querySelector(`[data-id="${data.notification_id}"]`)?.remove();
+  if (data.action === "deleted") return;
+  const notice = copyOf("notice");
+  notice.dataset.id = data.notification_id;
+  notice.dataset.level = data.level;
+  fill(notice, "title", data.title);
+  fill(notice, "message", data.message);
+  find("[data-dismiss]", notice).addEventListener("click", () => {
+    notice.remove();
+    if (ack && id) client.ack(id);
+  });
+  notices.prepend(notice);
+  while (notices.children.length > MOST_NOTICES) notices.lastElementChild.remove();
+}

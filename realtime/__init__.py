@@ -1,0 +1,1 @@
+"""Events by topic, to whoever may read them: a log in the database, delivered exactly once, in order."""

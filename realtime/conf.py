@@ -1,0 +1,116 @@
+"""The settings of ``realtime``: ``settings.REALTIME = {...}``, checked once, each with a default and a unit.
+
+Separate so that every bound of the app has one home and a host project sees all of them in one table.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import msgspec
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+from msgspec import Meta
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every key of ``REALTIME`` with its type, bounds, default and meaning."""
+
+    DATABASE: Annotated[str, Meta(description="Alias of the database that holds outbox and log.")] = "default"
+    AUTHENTICATION_RULE: Annotated[
+        str,
+        Meta(description="Dotted path of a callable (user, token payload) -> bool; empty admits every active user."),
+    ] = ""
+    ALLOWED_ORIGINS: Annotated[list[str], Meta(description="Origins that may connect, as scheme://host[:port].")] = []
+    QUERY_TOKEN: Annotated[bool, Meta(description="Whether ?token= is accepted as a credential.")] = True
+    TICKET_LIFETIME: Annotated[float, Meta(gt=0, description="Seconds for which a one-time ticket is good.")] = 30
+    # Sequencing and announcing
+    TICK: Annotated[float, Meta(gt=0, description="Seconds between two looks at the log, before jitter.")] = 0.5
+    TICK_JITTER: Annotated[float, Meta(ge=0, le=1, description="Share of a tick that is random.")] = 0.2
+    SEQUENCE_BATCH: Annotated[int, Meta(ge=1, le=5000, description="Outbox rows sequenced per transaction.")] = 500
+    HEAD_TIMEOUT: Annotated[
+        float, Meta(gt=0, description="Seconds to wait for, and to hold idle, the lock on the log's head.")
+    ] = 1.0
+    ANNOUNCE_QUEUE: Annotated[int, Meta(ge=1, description="Batches that may wait to be announced.")] = 100
+    ANNOUNCE_TIMEOUT: Annotated[float, Meta(gt=0, description="Seconds one announcement may take.")] = 0.25
+    ANNOUNCE_PAUSE: Annotated[float, Meta(gt=0, description="Seconds the layer is left alone after a failure.")] = 1.0
+    ANNOUNCE_BYTES: Annotated[
+        int, Meta(ge=0, description="Bytes above which an announcement names positions only.")
+    ] = 256 * 1024
+    EXIT_GRACE: Annotated[float, Meta(ge=0, description="Seconds the relay is given when its process ends.")] = 1.0
+    GROUP: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,80}$", description="Group of the announcements.")] = (
+        "realtime.log"
+    )
+    # Following and fan-out
+    TAIL_EVENTS: Annotated[int, Meta(ge=1, description="Recent entries kept in memory per process.")] = 10_000
+    TAIL_BYTES: Annotated[int, Meta(ge=1024, description="Bytes of recent entries kept in memory.")] = 64 * 1024 * 1024
+    PAGE: Annotated[int, Meta(ge=1, le=5000, description="Entries read from the log at a time.")] = 500
+    START_TIMEOUT: Annotated[float, Meta(gt=0, description="Seconds a connection waits for the follower.")] = 5.0
+    UNSENT_BYTES: Annotated[
+        int, Meta(ge=1024, description="Bytes unsent to one client before it is closed as too slow.")
+    ] = 1024 * 1024
+    UNSENT_SECONDS: Annotated[
+        float,
+        Meta(gt=0, description="Seconds one write may be stuck before the client is closed as too slow."),
+    ] = 10.0
+    DB_THREADS: Annotated[int, Meta(ge=1, description="Threads that read the log and rights.")] = 4
+    # Clients
+    HEARTBEAT_INTERVAL: Annotated[float, Meta(gt=0, description="Seconds between Pings to a WebSocket.")] = 30
+    HEARTBEAT_TIMEOUT: Annotated[float, Meta(gt=0, description="Seconds of silence before 4408.")] = 60
+    SSE_KEEPALIVE: Annotated[float, Meta(gt=0, description="Seconds between id lines on a quiet stream.")] = 15
+    SSE_RETRY: Annotated[int, Meta(ge=0, description="Milliseconds given as retry: to EventSource.")] = 2000
+    POLL_INTERVAL: Annotated[int, Meta(ge=100, description="Milliseconds advised between polls while busy.")] = 1000
+    POLL_INTERVAL_QUIET: Annotated[int, Meta(ge=100, description="Milliseconds advised when quiet.")] = 5000
+    POLL_RATE: Annotated[
+        float, Meta(gt=0, description="Polls per second of one process above which it advises longer intervals.")
+    ] = 200
+    POLL_LIMIT: Annotated[int, Meta(ge=1, description="Most events of one poll answer.")] = 500
+    MAX_MESSAGE: Annotated[
+        int, Meta(ge=1024, le=1024 * 1024, description="Bytes of the largest message a client may send.")
+    ] = 64 * 1024
+    MAX_DEPTH: Annotated[int, Meta(ge=2, le=200, description="Nesting of JSON that a client may send.")] = 16
+    MAX_SUBSCRIPTIONS: Annotated[int, Meta(ge=1, description="Topics of one connection.")] = 128
+    MAX_REPLAY: Annotated[int, Meta(ge=1, description="Log positions one resume may span; beyond: Reset.")] = 100_000
+    COMMAND_RATE: Annotated[float, Meta(gt=0, description="Commands per second of one connection.")] = 20
+    COMMAND_BURST: Annotated[int, Meta(ge=1, description="Commands one connection may send at once.")] = 60
+    MAX_VIOLATIONS: Annotated[int, Meta(ge=1, description="Malformed messages before 4500.")] = 20
+    PRESENCE_LEASE: Annotated[float, Meta(gt=0, description="Seconds a process's word on who is online holds.")] = 30
+    PRESENCE_GRACE: Annotated[float, Meta(ge=0, description="Seconds after which who left counts as away.")] = 5
+    # Keeping
+    RETENTION: Annotated[float, Meta(gt=0, description="Seconds an event is kept in the log.")] = 7 * 24 * 3600
+    PRUNE_BATCH: Annotated[int, Meta(ge=1, description="Entries deleted per transaction when pruning.")] = 5000
+    BULK_ROWS: Annotated[int, Meta(ge=1, description="Rows one update(), delete() or bulk call may change.")] = 10_000
+
+
+class _Current:
+    """Reads ``settings.REALTIME`` once and again after ``override_settings``."""
+
+    _loaded: Settings | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._loaded is None:
+            self._loaded = load(getattr(django_settings, "REALTIME", {}))
+        return getattr(self._loaded, name)
+
+    def forget(self) -> None:
+        self._loaded = None
+
+
+def load(values: dict[str, Any]) -> Settings:
+    """Check a ``REALTIME`` dict; raise ImproperlyConfigured naming the key and what is expected."""
+    try:
+        return msgspec.convert(values, Settings, strict=True)
+    except msgspec.ValidationError as error:
+        raise ImproperlyConfigured(f"settings.REALTIME: {error}") from error
+
+
+conf = cast("Settings", _Current())
+
+
+def _forget(setting: str, **kwargs: Any) -> None:
+    if setting == "REALTIME":
+        cast("_Current", conf).forget()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,254 @@
+"""The log, in order, in this process: one position up to which it is complete, and a tail of recent entries.
+
+Announcements and nudges are hints that save a question; the log itself, asked on every tick and on every doubt, is
+what is believed. So Redis is a matter of latency, never of truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+from django.db import Error as DatabaseError
+
+from realtime import log
+from realtime.announcer import MESSAGE_TYPE
+from realtime.conf import conf
+from realtime.metrics import metrics
+from realtime.protocol.cursor import Cursor
+from realtime.protocol.entry import Batch, Entry, decode_batch
+from realtime.protocol.subscriber import Reason
+from realtime.relay import pause, relay
+from realtime.threads import run_db
+
+logger = logging.getLogger("realtime.follower")
+
+
+class Follower:
+    """Follows the log for one event loop. ``on_entries`` gets what is new, in order; ``on_reset`` a broken history."""
+
+    def __init__(
+        self,
+        on_entries: Callable[[list[Entry]], None],
+        on_reset: Callable[[Reason], Awaitable[None]],
+        on_message: Callable[[Any], None],
+    ) -> None:
+        self.epoch = ""
+        self.position = 0
+        self.check = 0
+        self.histories = 0  # it has stood in; a restored log may bear the name of the one before
+        self._tail: list[Entry] = []
+        self._tail_bytes = 0
+        self._broken: Reason | None = None
+        self._on_entries = on_entries
+        self._on_reset = on_reset
+        self._on_message = on_message
+        self._doubt = asyncio.Event()
+        self._waiting: dict[asyncio.Future[None], float] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def started(self) -> bool:
+        """Whether this process stands somewhere in the log. Until then, and while it starts over, nobody can join."""
+        return self.epoch != "" and self._broken is None
+
+    @property
+    def place(self) -> Cursor:
+        """Where this process stands."""
+        return Cursor(self.epoch, self.position, self.check)
+
+    def start(self) -> None:
+        """Begin to follow. The relay of this process nudges from now on, and ticks."""
+        relay.follow(self.nudge)
+        self._tasks = [self._loop.create_task(self._follow()), self._loop.create_task(self._listen())]
+
+    async def stop(self) -> None:
+        """Follow no more."""
+        relay.unfollow(self.nudge)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def nudge(self, batch: Batch) -> None:
+        """Hand over a batch from another thread."""
+        try:
+            self._loop.call_soon_threadsafe(self.take, batch)
+        except RuntimeError:  # the loop has closed: nobody is left to be told
+            relay.unfollow(self.nudge)
+
+    def take(self, batch: Batch) -> None:
+        """Take what follows right here; trim what begins earlier; ask the log about the rest."""
+        if not self.started or batch.last <= self.position:
+            return
+        if batch.epoch != self.epoch:
+            metrics.batches.labels("other_epoch").inc()
+            self._doubt.set()
+        elif batch.first > self.position + 1 or not batch.entries:
+            metrics.batches.labels("gap").inc()
+            self._doubt.set()
+        else:
+            metrics.batches.labels("taken").inc()
+            self._append(batch.entries[self.position + 1 - batch.first :])
+
+    def since(self, position: int) -> list[Entry] | None:
+        """Entries behind ``position`` from memory, or None where the tail begins later."""
+        missing = self.position - position
+        if missing > len(self._tail):
+            return None
+        return self._tail[len(self._tail) - missing :] if missing > 0 else []
+
+    async def reach(self, position: int) -> bool:
+        """Wait until this process is complete up to ``position``; False if the log does not go that far in time.
+
+        Also True once this process starts over in another history: look again at what the position was good for.
+        """
+        return (self.started and self.position >= position) or await self._wait_for(position)
+
+    async def outlive(self, epoch: str) -> bool:
+        """Wait until this process stands in another history than ``epoch``; False if it does not in time."""
+        return (self.started and self.epoch != epoch) or await self._wait_for(math.inf)
+
+    async def _wait_for(self, position: float) -> bool:
+        arrival = self._loop.create_future()
+        self._waiting[arrival] = position
+        self._doubt.set()
+        try:
+            async with asyncio.timeout(conf.START_TIMEOUT):
+                await arrival
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.pop(arrival, None)
+        return True
+
+    def restart(self, head: log.Head) -> None:
+        """Stand at the head of another history, with an empty tail."""
+        self.epoch, self.position, self.check = head.epoch, head.position, head.check
+        self.histories += 1
+        self._tail, self._tail_bytes = [], 0
+        self._broken = None
+        metrics.follower_position.set(self.position)
+        self._arrived(math.inf)
+
+    def _append(self, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        self.position, self.check = entries[-1].position, entries[-1].check
+        self._tail += entries
+        self._tail_bytes += sum(len(entry.data) for entry in entries)
+        self._trim()
+        metrics.follower_position.set(self.position)
+        self._on_entries(entries)
+        self._arrived(self.position)
+
+    def _trim(self) -> None:
+        """Cut the tail to its bounds, in large steps as a list gives up its front slowly."""
+        if len(self._tail) <= 2 * conf.TAIL_EVENTS and self._tail_bytes <= 2 * conf.TAIL_BYTES:
+            return
+        kept, size = 0, 0
+        for entry in reversed(self._tail):
+            size += len(entry.data)
+            if kept >= conf.TAIL_EVENTS or size > conf.TAIL_BYTES:
+                break
+            kept += 1
+        self._tail = self._tail[len(self._tail) - kept :]
+        self._tail_bytes = sum(len(entry.data) for entry in self._tail)
+
+    def _arrived(self, position: float) -> None:
+        """Tell those who wait for a place up to ``position``."""
+        for arrival in [arrival for arrival, wanted in self._waiting.items() if wanted <= position]:
+            del self._waiting[arrival]
+            if not arrival.done():
+                arrival.set_result(None)
+
+    async def _follow(self) -> None:
+        try:
+            while True:
+                self._doubt.clear()
+                await self._look()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause()):
+                        await self._doubt.wait()
+        finally:
+            relay.unfollow(self.nudge)  # also when only the loop ends: a server stops without a word to us
+
+    async def _look(self) -> None:
+        try:
+            await self._catch_up()
+        except DatabaseError as error:
+            logger.warning("the log does not answer, asking again at the next tick: %s", type(error).__name__)
+        except Exception:
+            logger.exception("following failed, going on at the next tick")
+
+    async def _catch_up(self) -> None:
+        """Ask the log for all that is missing here."""
+        if self._broken is not None:  # starting over failed: until it is done, nothing else is
+            await self._on_reset(self._broken)
+        if not self.started:
+            self.restart(await run_db(log.head))
+        while True:
+            try:
+                page = await run_db(log.follow, self.position, self.check, self.epoch)
+            except log.AnotherHistory as broken:
+                metrics.resets.labels(broken.reason).inc()
+                logger.warning("the log is another one (%s): every client here starts over", broken.reason)
+                self._broken = broken.reason
+                await self._on_reset(broken.reason)
+                continue
+            self._append([entry for entry in page.entries if entry.position > self.position])
+            if self.position >= page.head.position:
+                return
+
+    async def _listen(self) -> None:
+        """Hear announcements for as long as the process lives, whatever becomes of Redis."""
+        layer = get_channel_layer()
+        if layer is None or isinstance(layer, InMemoryChannelLayer):
+            return
+        mailbox = f"realtime-{uuid.uuid4().hex}."
+        while True:
+            try:
+                channel = await layer.new_channel(mailbox)  # type: ignore[call-arg]  # all but the abstract one take it
+                await layer.group_add(conf.GROUP, channel)
+                _obey_cancellation()
+                self._doubt.set()
+                while True:
+                    self._hear(await layer.receive(channel))
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # whatever a layer raises: the tick goes on without it
+                logger.warning("no announcements for now, the tick goes on: %s", type(error).__name__)
+                _give_up(layer, mailbox)
+                _obey_cancellation()
+                await asyncio.sleep(conf.ANNOUNCE_PAUSE)
+
+    def _hear(self, message: Any) -> None:
+        try:
+            if message["type"] != MESSAGE_TYPE:
+                self._on_message(message)
+                return
+            batch = decode_batch(message["batch"])
+        except (ValueError, KeyError, TypeError):
+            metrics.batches.labels("unreadable").inc()
+            return
+        self.take(batch)
+
+
+def _obey_cancellation() -> None:
+    """End a task that was told to: redis-py, while it connects, swallows that, and a loop that closes would wait."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _give_up(layer: Any, mailbox: str) -> None:
+    """Drop the queues of a mailbox: the layer keeps one for every channel, also where it could not subscribe to it."""
+    channels = getattr(layer, "channels", {})
+    for name in [name for name in channels if mailbox in name]:
+        del channels[name]

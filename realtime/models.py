@@ -1,0 +1,147 @@
+"""The tables of the log: what waits for its place, what has one, and who has confirmed it.
+
+``PublishingModel`` is offered here too, since host projects look for it among the models.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from realtime.publishing import PublishingModel, PublishingQuerySet, Refused
+
+__all__ = [
+    "Event",
+    "LogHead",
+    "Outgoing",
+    "PublishingModel",
+    "PublishingQuerySet",
+    "Receipt",
+    "Refused",
+    "SpentTicket",
+    "TopicHead",
+]
+
+
+def new_epoch_name() -> str:
+    """A name for a new history of the log: short, random, lowercase base 36."""
+    return "".join(secrets.choice("0123456789abcdefghijklmnopqrstuvwxyz") for _ in range(8))
+
+
+class Outgoing(models.Model):
+    """One event that waits for its place in the log. Lives from the business commit to the sequencing."""
+
+    id = models.BigAutoField(primary_key=True)
+    event_id = models.UUIDField()
+    type = models.CharField(max_length=64)
+    topics = models.TextField(help_text=_("Topics, separated by spaces."))
+    data = models.TextField(help_text=_("The event's data as JSON, byte for byte as it will be sent."))
+    timestamp = models.DateTimeField()
+    ack = models.BooleanField(default=False)
+    expires = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("outgoing event")
+        verbose_name_plural = _("outgoing events")
+
+    def __str__(self) -> str:
+        return f"{self.type} to {self.topics}"
+
+
+class Event(models.Model):
+    """One thing that happened on one topic, at its place in the log. Written once, never changed."""
+
+    position = models.PositiveBigIntegerField(primary_key=True)
+    topic = models.CharField(max_length=100)
+    seq = models.PositiveBigIntegerField()
+    event_id = models.UUIDField()
+    type = models.CharField(max_length=64)
+    data = models.TextField()
+    timestamp = models.DateTimeField()
+    ack = models.BooleanField(default=False)
+    expires = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        constraints = [
+            # Two relays that both believed they held the head: the second must fail.
+            models.UniqueConstraint(fields=["topic", "seq"], name="one_event_per_place"),
+        ]
+        indexes = [
+            models.Index(fields=["topic", "position"], name="replay_of_a_topic"),
+            models.Index(fields=["timestamp"], name="retention"),
+            models.Index(fields=["event_id"], condition=models.Q(ack=True), name="wanting_an_ack"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.type} on {self.topic}"
+
+
+class TopicHead(models.Model):
+    """The newest seq of one topic."""
+
+    topic = models.CharField(max_length=100, primary_key=True)
+    seq = models.PositiveBigIntegerField()
+
+    class Meta:
+        verbose_name = _("topic head")
+        verbose_name_plural = _("topic heads")
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.seq}"
+
+
+class LogHead(models.Model):
+    """The one row that says where the log ends, where it begins, and which history it is.
+
+    ``check`` is 16 bits of the newest entry's id: with it a cursor tells one history from another.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    epoch = models.CharField(max_length=16, default=new_epoch_name)
+    position = models.PositiveBigIntegerField(default=0)
+    check_bits = models.PositiveIntegerField(default=0)
+    floor = models.PositiveBigIntegerField(default=0, help_text=_("Oldest position from which a replay is whole."))
+
+    class Meta:
+        verbose_name = _("log head")
+        verbose_name_plural = _("log heads")
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="there_is_one_log_head")]
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.position}"
+
+
+class Receipt(models.Model):
+    """One user's confirmation of one event. There is no row before it is given."""
+
+    event_id = models.UUIDField()
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    transport = models.CharField(max_length=16)
+    acked_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("receipt")
+        verbose_name_plural = _("receipts")
+        constraints = [models.UniqueConstraint(fields=["event_id", "user"], name="one_receipt_per_user")]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} by {self.user_id}"
+
+
+class SpentTicket(models.Model):
+    """A ticket that has been used, kept until it would have expired anyway."""
+
+    jti = models.CharField(max_length=64, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("spent ticket")
+        verbose_name_plural = _("spent tickets")
+
+    def __str__(self) -> str:
+        return self.jti

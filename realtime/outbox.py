@@ -1,0 +1,242 @@
+"""Publishing: one row beside the change it tells of, committed with it or not at all.
+
+Nothing here touches Redis, the log or any shared lock, so a push can neither fail nor hold up a payment.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from realtime.conf import conf
+from realtime.models import Outgoing
+from realtime.protocol.encoding import encode_data
+from realtime.protocol.entry import CONTROL_PREFIX
+from realtime.topics import MAX_LENGTH, InvalidTopic, Topic, parse
+
+Data = Mapping[str, Any]
+MAX_TYPE = 64
+_CONTROL_TOPIC = re.compile(rf"{CONTROL_PREFIX}\S{{1,{MAX_LENGTH - len(CONTROL_PREFIX)}}}")
+
+
+class OutsideTransaction(RuntimeError):
+    """publish() was called with no transaction open: the event could outlive a change that failed."""
+
+
+class WrongDatabase(RuntimeError):
+    """publish() was called for a database other than the outbox's: row and event could not commit together."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """One thing to be told, before it is known in which rows."""
+
+    type: str
+    data: Data
+    ack: bool
+    expires: datetime | None
+    merge: Callable[[Data, Data], Data] | None
+
+    def after(self, row: Outgoing) -> _Event:
+        """This event as it stands for those who would have been told of ``row`` before."""
+        if self.merge is None or row.type != self.type:
+            return self
+        return replace(self, data=self.merge(json.loads(row.data), self.data))
+
+    def write(self, row: Outgoing) -> None:
+        row.type, row.data = self.type, encode_data(self.data).decode()
+        row.ack, row.expires, row.timestamp = self.ack, self.expires, timezone.now()
+
+
+class _Pending:
+    """What this transaction has published under a key so far; also the commit hook that wakes the relay.
+
+    Django drops hooks of rolled-back savepoints and transactions, so a hook still on the connection's list is
+    the mark of the same transaction. Only names of rows are remembered: what they hold is asked of the database,
+    as a savepoint may have been rolled back in between.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[int, UUID]] = {}
+
+    def __call__(self) -> None:
+        from realtime.relay import relay
+
+        relay.wake()
+
+
+def publish(
+    type: str,
+    data: Data,
+    *,
+    to: Iterable[Topic],
+    key: str = "",
+    ack: bool = False,
+    expires: datetime | None = None,
+    using: str | None = None,
+    merge: Callable[[Data, Data], Data] | None = None,
+) -> None:
+    """Tell everyone on the topics in ``to``, once the surrounding transaction has committed.
+
+    Only writes a row: it neither waits for Redis nor fails with it. Nothing is promised about *when* subscribers
+    hear of it, only that they do, and never before what it builds on.
+
+    With a ``key``, a later event of this transaction takes the place of an earlier one with the same key on the same
+    topics, its data passed through ``merge(earlier, later)`` if given: nobody is shown what was never committed.
+
+    Raises OutsideTransaction when no transaction is open, WrongDatabase when ``using`` is not the outbox's database,
+    InvalidTopic for a topic of no known kind, ValueError for a type that is no name, and TypeError or ValueError for
+    data that JSON cannot hold exactly (NaN, unknown types).
+    """
+    topics = tuple(dict.fromkeys(to))
+    if not topics:
+        return
+    _check_names(type, topics)
+    connection = _connection(using)
+    pending = _pending(connection)
+    event = _Event(type, data, ack, expires, merge)
+    if not key:
+        _insert(connection, event, topics)
+        return
+    rows = pending.rows.setdefault(key, {})
+    for said, audience in _replace(connection, rows, event, topics):
+        row = _insert(connection, said, audience)
+        rows[row.pk] = row.event_id
+
+
+def take_back(topic: Topic, about: Callable[[Data], bool], *, using: str | None = None) -> None:
+    """Take back from ``topic`` what this transaction has published there under a key and ``about`` picks by its data.
+
+    For what has left an audience's sight before it was ever committed. Raises as publish() does.
+    """
+    connection = _connection(using)
+    said = [name for rows in _pending(connection).rows.values() for name in rows.items()]
+    names = dict(sorted(said, key=itemgetter(1)))  # by event: of a number that was given again, the last counts
+    for row in _written(connection, names):
+        if topic in row.topics.split(" ") and about(json.loads(row.data)):
+            _withdraw(row, [topic])
+
+
+def rights_changed(
+    user_id: object,
+    *,
+    gained: Iterable[Topic] = (),
+    lost: Iterable[Topic] = (),
+    offered: Iterable[Topic] = (),
+    using: str | None = None,
+) -> None:
+    """Tell every process that ``user_id`` may now read the topics in ``gained`` and no longer those in ``lost``.
+
+    Those in ``offered`` could be read before and now come without asking: a replay of them does not begin here.
+    Written in the transaction that causes it, by the app that knows all topics concerned.
+    """
+    topics = {"gained": list(gained), "lost": list(lost), "offered": list(offered)}
+    if not topics["offered"]:
+        del topics["offered"]
+    if any(topics.values()):
+        data = {"user_id": str(user_id), **topics}
+        publish("RightsChanged", data, to=[control_topic(user_id)], using=using)
+
+
+def end_sessions(user_id: object, *, using: str | None = None) -> None:
+    """Have every process look again at what admitted ``user_id``, and close with 4503 what is no longer good.
+
+    Ends nothing by itself: the credentials must have been ended in the same transaction, or before. A user who was
+    deactivated or has another password is refused by then, and one whom ``AUTHENTICATION_RULE`` refuses.
+    """
+    publish("SessionsEnded", {"user_id": str(user_id)}, to=[control_topic(user_id)], using=using)
+
+
+def control_topic(user_id: object) -> Topic:
+    """The topic of the control entries about one user. It is never sent to a client."""
+    return Topic(f"{CONTROL_PREFIX}{user_id}")
+
+
+def _connection(using: str | None) -> BaseDatabaseWrapper:
+    home = router.db_for_write(Outgoing) if conf.DATABASE == "default" else conf.DATABASE
+    if using not in (None, home):
+        raise WrongDatabase(f"publish() writes to {home!r}; a change in {using!r} could not commit together with it.")
+    connection = connections[home]
+    if not connection.in_atomic_block:
+        raise OutsideTransaction("publish() needs an open transaction: wrap the change in transaction.atomic().")
+    return connection
+
+
+def _pending(connection: BaseDatabaseWrapper) -> _Pending:
+    for _, hook, *_ in reversed(connection.run_on_commit):
+        if isinstance(hook, _Pending):
+            return hook
+    pending = _Pending()
+    transaction.on_commit(pending, using=connection.alias, robust=True)
+    return pending
+
+
+def _check_names(type: str, topics: Iterable[str]) -> None:
+    """Refuse here what could not be sequenced or sent: behind it, the whole log would wait."""
+    if not type.isidentifier() or len(type) > MAX_TYPE:
+        raise ValueError(f"{type!r} is no event type: use a name of letters, at most {MAX_TYPE} of them")
+    for topic in topics:
+        if not topic.startswith(CONTROL_PREFIX):
+            parse(topic)
+        elif not _CONTROL_TOPIC.fullmatch(topic):
+            raise InvalidTopic("not the topic of a user's control entries")
+
+
+def _insert(connection: BaseDatabaseWrapper, event: _Event, topics: Iterable[Topic]) -> Outgoing:
+    row = Outgoing(event_id=uuid7(), topics=" ".join(topics))
+    event.write(row)
+    row.save(force_insert=True, using=connection.alias)
+    return row
+
+
+def _replace(
+    connection: BaseDatabaseWrapper, earlier: dict[int, UUID], event: _Event, topics: tuple[Topic, ...]
+) -> list[tuple[_Event, list[Topic]]]:
+    """Let the event take the place of earlier ones, topic by topic; return what still needs a row, and for whom."""
+    rest = dict.fromkeys(topics)
+    apart: list[tuple[_Event, list[Topic]]] = []
+    for row in _written(connection, earlier):
+        theirs = row.topics.split(" ")
+        common = [topic for topic in topics if topic in theirs]
+        if not common:
+            continue
+        said = event.after(row)
+        if len(common) == len(theirs) == len(topics):
+            said.write(row)
+            row.save(force_update=True)
+            return []
+        _withdraw(row, common)
+        if said.data != event.data:  # to these the transaction means something else than to the rest
+            apart.append((said, common))
+            rest = {topic: None for topic in rest if topic not in common}
+    return [*apart, (event, list(rest))] if rest else apart
+
+
+def _written(connection: BaseDatabaseWrapper, names: dict[int, UUID]) -> Iterable[Outgoing]:
+    """The rows of these names that are there. A rollback may have taken some."""
+    if not names:
+        return ()
+    # By both: SQLite gives a rolled-back row's number to the next one, maybe another process's.
+    rows = Outgoing.objects.using(connection.alias).filter(pk__in=list(names), event_id__in=list(names.values()))
+    return rows.order_by("pk")
+
+
+def _withdraw(row: Outgoing, topics: Collection[Topic]) -> None:
+    """Let a row be told on these topics no more."""
+    rest = [topic for topic in row.topics.split(" ") if topic not in topics]
+    if rest:
+        row.topics = " ".join(rest)
+        row.save(force_update=True)
+    else:
+        row.delete()

@@ -1,0 +1,199 @@
+"""Who is at the other end of a connection, by whatever credential came with it.
+
+Separate because every transport admits by the same rules, in the same order, and only here are tokens read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
+from typing import Any, Literal
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
+from django.utils.module_loading import import_string
+from rest_framework.exceptions import APIException
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.tokens import Token
+from rest_framework_simplejwt.utils import datetime_from_epoch
+
+from realtime import origins, tickets
+from realtime.access import present
+from realtime.conf import conf
+from realtime.handshake import query_of, request_of
+from realtime.protocol.errors import ProtocolError
+from realtime.threads import run_db
+
+By = Literal["header", "subprotocol", "ticket", "query", "session"]
+
+BEARER_SUBPROTOCOL = "bearer."
+SIGNED_OUT = "You have been signed out: sign in again."
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who was admitted, until when (None: for as long as it lasts), and by what."""
+
+    user: AbstractBaseUser
+    expires_at: datetime | None
+    by: By
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+async def authenticate_scope(scope: Mapping[str, Any]) -> Credentials:
+    """Admit the client of an ASGI connection, or raise ProtocolError.
+
+    ``forbidden`` for a page that may not connect, ``token_expired`` for a token to be renewed, else
+    ``unauthenticated``. The first credential present decides; a bad one does not give way to the next.
+    """
+    request = request_of(scope)
+    by, secret = _presented(request, scope.get("subprotocols", ()))
+    return await run_db(_admit, by, secret)
+
+
+async def authenticate_token(token: str) -> Credentials:
+    """Admit by a bare access token, as ``Authenticate`` gives it. Raises as authenticate_scope does."""
+    return await run_db(_by_token, token, "header")
+
+
+def authenticate_request(request: HttpRequest) -> Credentials:
+    """Admit the client of a view, by the same rules. Raises as authenticate_scope does."""
+    by, secret = _presented(request, ())
+    return _admit(by, secret)
+
+
+def recheck(credentials: Credentials) -> AbstractBaseUser:
+    """The user as they are now, if what admitted them is still good; raise ProtocolError ``signed_out`` if not.
+
+    A credential made after the change that ended others passes: it is the newer one. Who was admitted as staff and is
+    none any more does not.
+    """
+    claims, before = credentials.claims, credentials.user
+    user: AbstractBaseUser
+    try:
+        if tickets.SESSION in claims:
+            user = present(before)
+            _check_hash(user, claims[tickets.SESSION])
+        else:
+            user = _user_of(claims)
+            _ask_rule(user, claims)
+    except ProtocolError as error:
+        raise ProtocolError("signed_out") from error
+    if getattr(before, "is_staff", False) and not getattr(user, "is_staff", False):
+        raise ProtocolError("signed_out")
+    return user
+
+
+def _presented(request: HttpRequest, subprotocols: Collection[str]) -> tuple[By, str]:
+    by, secret = _first_credential(request, subprotocols)
+    origins.check(request, by_session=by == "session")
+    return by, secret
+
+
+def _first_credential(request: HttpRequest, subprotocols: Collection[str]) -> tuple[By, str]:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return "header", value.strip()
+    for name in subprotocols:
+        if name.startswith(BEARER_SUBPROTOCOL):
+            return "subprotocol", name.removeprefix(BEARER_SUBPROTOCOL)
+    query = query_of(request)
+    if "ticket" in query:
+        return "ticket", str(query["ticket"])
+    if "token" in query:
+        return "query", str(query["token"])
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        return "session", request.COOKIES[settings.SESSION_COOKIE_NAME]
+    raise ProtocolError("unauthenticated", "Sign in first, or send an access token or a ticket.")
+
+
+def _admit(by: By, secret: str) -> Credentials:
+    if by == "session":
+        return _by_session(secret)
+    if by == "ticket":
+        return _by_ticket(secret)
+    if by == "query" and not conf.QUERY_TOKEN:
+        raise ProtocolError("unauthenticated", "Tokens are not taken from the query here: get a ticket.")
+    return _by_token(secret, by)
+
+
+def _by_token(raw: str, by: By) -> Credentials:
+    token = _decoded(raw, api_settings.AUTH_TOKEN_CLASSES)
+    user = _user_of(token)
+    _ask_rule(user, token.payload)
+    return Credentials(user, datetime_from_epoch(token["exp"]), by, token.payload)
+
+
+def _by_ticket(raw: str) -> Credentials:
+    ticket = _decoded(raw, [tickets.Ticket])
+    until = tickets.spend(ticket)
+    user = _user_of(ticket)
+    session = ticket.get(tickets.SESSION)
+    if session is None:
+        _ask_rule(user, ticket.payload)
+    else:
+        _check_hash(user, session)
+    return Credentials(user, until, "ticket", ticket.payload)
+
+
+def _by_session(key: str) -> Credentials:
+    store = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    request = HttpRequest()
+    request.session = _SeenSession(store.items())  # type: ignore[assignment]
+    user = get_user(request)
+    if not isinstance(user, AbstractBaseUser) or not user.is_active:
+        raise ProtocolError("unauthenticated", "The session has ended: sign in again.")
+    return Credentials(user, None, "session", {tickets.SESSION: user.get_session_auth_hash()})
+
+
+class _SeenSession(dict[str, Any]):
+    """A session that is looked at and left alone.
+
+    When the key behind its hash has been rotated, get_user() would give it a new name: a WebSocket could not
+    tell the browser, and its pages would be signed out.
+    """
+
+    def flush(self) -> None:
+        self.clear()
+
+    def cycle_key(self) -> None:
+        pass
+
+
+def _decoded(raw: str, kinds: Sequence[type[Token]]) -> Token:
+    """``raw`` as the first of ``kinds`` it is, its signature and its time checked."""
+    for kind in kinds:
+        try:
+            return kind(raw.encode())  # type: ignore[arg-type]
+        except ExpiredTokenError as error:
+            raise ProtocolError("token_expired", "The token has expired: get a new one.") from error
+        except (TokenError, ValueError):
+            continue
+    raise ProtocolError("unauthenticated", "The token is not valid here: sign in again.")
+
+
+def _check_hash(user: AbstractBaseUser, hash: str) -> None:
+    if not constant_time_compare(hash, user.get_session_auth_hash()):
+        raise ProtocolError("unauthenticated", SIGNED_OUT)
+
+
+def _user_of(token: Token | Mapping[str, Any]) -> AbstractBaseUser:
+    """The user a token speaks for, in one query: known, active, the password unchanged since."""
+    try:
+        return JWTAuthentication().get_user(token)  # type: ignore[arg-type]  # claims are all it reads
+    except (APIException, ValidationError, ValueError, TypeError) as error:
+        raise ProtocolError("unauthenticated", "The token is no longer good: sign in again.") from error
+
+
+def _ask_rule(user: AbstractBaseUser, claims: Mapping[str, Any]) -> None:
+    """Let the host project refuse a token that its user has ended. Sessions carry that in their hash."""
+    if conf.AUTHENTICATION_RULE and not import_string(conf.AUTHENTICATION_RULE)(user, claims):
+        raise ProtocolError("unauthenticated", SIGNED_OUT)

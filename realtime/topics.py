@@ -1,0 +1,108 @@
+"""Topics, and who may read them.
+
+A topic is ``kind:key`` or, for a kind of one topic, the kind alone. The apps that own a kind register it here with
+its rights, so that ``realtime`` can ask without knowing what a family or an account is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NewType
+
+Topic = NewType("Topic", str)
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+MAX_LENGTH = 100
+
+
+class InvalidTopic(ValueError):
+    """The text names no topic of this project."""
+
+
+class Kind:
+    """The topics of one sort of thing and who may read them. Subclassed in ``access.py``, registered in ``ready()``."""
+
+    name: str
+    keyed = True
+    has_presence = False
+
+    def presence(self, key: str, user_id: str, online: bool) -> tuple[str, Mapping[str, Any]]:
+        """Type and data of the ephemeral event that tells who came or left; asked where ``has_presence``."""
+        raise NotImplementedError
+
+    def readable(self, user: Any, keys: Collection[str]) -> set[str]:
+        """Which of ``keys`` the user may read now. For a kind without keys the only key is ``""``."""
+        raise NotImplementedError
+
+    def automatic(self, user: Any) -> set[str]:
+        """The keys a connection of this user is subscribed to without asking."""
+        return set()
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> None:
+    """Make ``kind`` known. Registering a name again replaces it."""
+    _kinds[kind.name] = kind
+
+
+def kinds() -> tuple[Kind, ...]:
+    """Every known kind, by name."""
+    return tuple(kind for _, kind in sorted(_kinds.items()))
+
+
+def topic(kind: str, key: object = "") -> Topic:
+    """Build the topic of a thing; raise InvalidTopic for an unknown kind or a key that is no UUID."""
+    return parse(f"{kind}:{key}" if key != "" else kind)
+
+
+def parse(text: str) -> Topic:
+    """Check that ``text`` is a topic, exactly as it would be written; raise InvalidTopic otherwise."""
+    name, colon, key = text.partition(":")
+    kind = _kinds.get(name)
+    if kind is None or bool(colon) != kind.keyed or (kind.keyed and not _UUID.fullmatch(key)):
+        raise InvalidTopic("not a topic")
+    return Topic(text)
+
+
+def kind_of(name: Topic) -> str:
+    """The kind's name of a topic."""
+    return name.partition(":")[0]
+
+
+def has_presence(name: str) -> bool:
+    """Whether it is told who is on this topic."""
+    kind = _kinds.get(name.partition(":")[0])
+    return kind is not None and kind.has_presence
+
+
+def presence_event(name: str, user_id: str, online: bool) -> tuple[str, Mapping[str, Any]]:
+    """Type and data of the event that says who came to, or left, a topic that has presence."""
+    kind, _, key = name.partition(":")
+    return _kinds[kind].presence(key, user_id, online)
+
+
+def readable(user: Any, topics: Iterable[str]) -> frozenset[Topic]:
+    """Those of ``topics`` that ``user`` may read now. What is malformed or unknown is silently not among them."""
+    keys: dict[str, set[str]] = defaultdict(set)
+    for text in topics:
+        try:
+            name, _, key = parse(text).partition(":")
+        except InvalidTopic:
+            continue
+        keys[name].add(key)
+    return frozenset(
+        _join(name, key) for name, wanted in keys.items() for key in _kinds[name].readable(user, wanted) & wanted
+    )
+
+
+def automatic(user: Any) -> frozenset[Topic]:
+    """The topics a connection of ``user`` is subscribed to without asking."""
+    return frozenset(_join(name, key) for name, kind in _kinds.items() for key in kind.automatic(user))
+
+
+def _join(name: str, key: str) -> Topic:
+    return Topic(f"{name}:{key}" if key else name)

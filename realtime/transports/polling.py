@@ -1,0 +1,245 @@
+"""Polling, acknowledgement, snapshots and tickets over plain HTTP.
+
+For clients that can hold no connection open. A poll is the same replay as a reconnect: what it answers, a stream or a
+WebSocket that came with the same cursor would have been sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from functools import partial
+from typing import Annotated, Any, NoReturn, cast
+from uuid import UUID
+
+import msgspec
+from django.core.exceptions import SuspiciousOperation
+from django.db import Error as DatabaseError
+from django.http import HttpRequest, HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from realtime import log, resources, tickets
+from realtime.access import present
+from realtime.conf import conf
+from realtime.handshake import query_of
+from realtime.metrics import metrics
+from realtime.protocol import messages
+from realtime.protocol.commands import fitted
+from realtime.protocol.cursor import Cursor
+from realtime.protocol.entry import Entry
+from realtime.protocol.errors import ProtocolError
+from realtime.protocol.frame import Frame
+from realtime.protocol.reading import Unreadable, read_json
+from realtime.protocol.subscriber import Deliver, Reason
+from realtime.receipts import confirm
+from realtime.resume import Opening, open_subscriber, pages
+from realtime.snapshots import HEADER
+from realtime.tokens import Credentials, authenticate_request
+from realtime.transports.openapi import (
+    POLL_PARAMETERS,
+    SNAPSHOT_PARAMETERS,
+    AcksSerializer,
+    PollSerializer,
+    SnapshotSerializer,
+    TicketSerializer,
+    refusals,
+)
+from realtime.transports.pacing import poll_interval
+from realtime.transports.query import cursor_in, wanted_in
+
+logger = logging.getLogger("realtime.polling")
+
+SECRETS = ("token", "ticket")
+"""Fields of a query string that are credentials, and nothing that a resource or a page of errors should see."""
+
+
+class TransportAuthentication(BaseAuthentication):
+    """Admits by the credentials, and the rules of origin, of a WebSocket. ``request.auth`` is the Credentials."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Credentials]:
+        """The user and the Credentials. Raises ProtocolError."""
+        credentials = authenticate_request(request._request)
+        _forget_secrets(request._request)
+        if credentials.by == "session":
+            SessionAuthentication().enforce_csrf(request)
+        return credentials.user, credentials
+
+    def authenticate_header(self, request: Request) -> str:
+        """What a 401 asks for."""
+        return "Bearer"
+
+
+class TransportView(APIView):
+    """A view that refuses as the transports do: ``{"code", "message"}`` and the table's status."""
+
+    authentication_classes = [TransportAuthentication]
+    permission_classes = [IsAuthenticated]
+
+    def throttled(self, request: Request, wait: float | None) -> NoReturn:
+        """Refuse one poll too many."""
+        raise ProtocolError("rate_limited", retry_after=math.ceil(wait or 1))
+
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]  # as views may answer
+        """Answer a refusal in the protocol's form."""
+        if isinstance(exc, DatabaseError):
+            logger.warning("a request failed, as the database did: %s", type(exc).__name__)
+            exc = ProtocolError("unavailable")
+        if isinstance(exc, ProtocolError):
+            metrics.refused.labels(exc.code).inc()
+            return _refusal(exc)
+        if isinstance(exc, SuspiciousOperation):  # DRF reads the query before anything of ours does
+            return _refusal(ProtocolError("bad_message", "The request has too many fields."))
+        if isinstance(exc, PermissionDenied):  # a session's POST without its CSRF token
+            return _refusal(ProtocolError("forbidden", str(exc.detail)))
+        return super().handle_exception(exc)
+
+
+class EventsView(TransportView):
+    """``GET /api/v1/events?topics=…&cursor=…&limit=…``"""
+
+    @extend_schema(parameters=POLL_PARAMETERS, responses={200: PollSerializer, **refusals(400)})
+    def get(self, request: Request) -> HttpResponse:
+        """The events after a cursor; without one, the present place."""
+        query = query_of(request._request)
+        cursor, wanted, limit = cursor_in(query.get("cursor")), wanted_in(query), _limit_in(query.get("limit"))
+        who = partial(present, request.user)
+        opening = open_subscriber(who, wanted, cursor)
+        if opening.reset is not None:
+            return _answer_reset(opening, opening.reset)
+        events, problem = _collect(opening, limit)
+        if problem is not None:
+            return _answer_reset(open_subscriber(who, wanted, None), problem)
+        return _answer_events(opening, events, limit)
+
+
+class AckView(TransportView):
+    """``POST /api/v1/events/ack {"message_ids": […]}``"""
+
+    @extend_schema(request=AcksSerializer, responses={204: None, **refusals(400, 413)})
+    def post(self, request: Request) -> HttpResponse:
+        """Record that the client has handled these events; twice, or something unknown, is harmless."""
+        confirm(request.user, _read(request._request, Acks).message_ids, "polling")
+        return HttpResponse(status=204)
+
+
+class TicketsView(TransportView):
+    """``POST /api/v1/realtime/tickets``"""
+
+    @extend_schema(request=None, responses={200: TicketSerializer, **refusals()})
+    def post(self, request: Request) -> HttpResponse:
+        """A ticket, good once, for the user of any other credential."""
+        credentials = cast("Credentials", request.auth)
+        if credentials.by == "ticket":
+            raise ProtocolError("forbidden", "A ticket is good for one connection: sign in for another.")
+        ticket = tickets.issue(credentials.user, expires_at=credentials.expires_at, claims=credentials.claims)
+        return _json(messages.encode_data({"ticket": ticket, "expires_in": int(conf.TICKET_LIFETIME)}))
+
+
+class SnapshotView(TransportView):
+    """``GET /api/v1/snapshot?resource=…&…``: what ``Request`` answers on a WebSocket."""
+
+    @extend_schema(parameters=SNAPSHOT_PARAMETERS, responses={200: SnapshotSerializer, **refusals(400, 404)})
+    def get(self, request: Request) -> HttpResponse:
+        """A resource as it is now, and a cursor from before its rows were read."""
+        params = {name: value for name, value in query_of(request._request).items() if name not in SECRETS}
+        resource = str(params.pop("resource", ""))
+        cursor = log.present_cursor()
+        result = resources.answer(request.user, resource, params, as_text=True)
+        answer = {"resource": resource, "params": params, "result": result, "cursor": cursor}
+        response = _json(messages.encode_data(answer))
+        response[HEADER] = cursor
+        return response
+
+
+class Acks(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of an acknowledgement."""
+
+    message_ids: Annotated[list[UUID], msgspec.Meta(max_length=1000)]
+
+
+def _collect(opening: Opening, limit: int) -> tuple[list[Entry], Reason | None]:
+    """At most one entry more than ``limit``: it shows that there are more."""
+    events: list[Entry] = []
+    for page, problem in pages(opening.state, opening.head):
+        if problem is not None:
+            return [], problem
+        events += [entry for entry, order in page if isinstance(order, Deliver)]
+        if len(events) > limit:
+            break
+    return events[: limit + 1], None
+
+
+def _answer_events(opening: Opening, events: list[Entry], limit: int) -> HttpResponse:
+    has_more = len(events) > limit
+    events = events[:limit]
+    place = opening.state.cursor
+    if has_more:
+        place = Cursor(place.epoch, events[-1].position, events[-1].check)
+    frames = [Frame(entry, place.epoch, replayed=True).json for entry in events]
+    metrics.delivered.labels("polling").inc(len(frames))
+    interval = 0 if has_more else poll_interval(moving=bool(frames))
+    answer = messages.poll_answer(
+        frames,
+        place.encode(),
+        has_more=has_more,
+        reset=[],
+        poll_interval_ms=interval,
+        revoked=[messages.unsubscribed(topic, "revoked") for topic in sorted(opening.lost)],
+    )
+    return _json(answer)
+
+
+def _answer_reset(opening: Opening, reason: Reason) -> HttpResponse:
+    cursor = opening.state.cursor.encode()
+    reset = messages.reset(reason, cursor, opening.seqs)
+    interval = poll_interval(moving=True)
+    return _json(messages.poll_answer([], cursor, has_more=False, reset=[reset], poll_interval_ms=interval))
+
+
+def _limit_in(text: str | None) -> int:
+    if text is None:
+        return conf.POLL_LIMIT
+    if not (text.isascii() and text.isdecimal() and int(text[:10]) > 0):
+        raise ProtocolError("invalid_data", f"limit: expected a number from 1 to {conf.POLL_LIMIT}.")
+    return min(int(text[:10]), conf.POLL_LIMIT)
+
+
+def _read(request: HttpRequest, form: type[Acks]) -> Acks:
+    if len(request.body) > conf.MAX_MESSAGE:
+        raise ProtocolError("message_too_big")
+    try:
+        body = read_json(request.body, max_depth=conf.MAX_DEPTH)
+    except Unreadable as error:
+        raise ProtocolError("bad_json", f"This cannot be read: {error}.") from error
+    if not isinstance(body, dict):
+        raise ProtocolError("invalid_data", "body: expected an object.")
+    return fitted(body, form, "body")
+
+
+def _forget_secrets(request: HttpRequest) -> None:
+    """Once read, credentials are in nobody's way: neither a page of errors nor a resource finds them."""
+    if any(name in request.GET for name in SECRETS):
+        query = request.GET.copy()
+        for name in SECRETS:
+            query.pop(name, None)
+        request.GET = query  # type: ignore[assignment]
+        request.META["QUERY_STRING"] = query.urlencode()
+
+
+def _json(body: bytes) -> HttpResponse:
+    return HttpResponse(body, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _refusal(error: ProtocolError) -> HttpResponse:
+    response = HttpResponse(error.body, status=error.http_status, content_type="application/json")
+    response["Cache-Control"] = "no-store"
+    if error.http_status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    if error.http_status in (429, 503) and error.retry_after is not None:
+        response["Retry-After"] = str(error.retry_after)
+    return response

@@ -1,0 +1,212 @@
+"""Server-sent events: a raw ASGI application, mounted ahead of Django.
+
+Not a view, since a view holds a thread for as long as its stream is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
+from typing import Any, ClassVar
+
+import msgspec
+from django.http import HttpRequest
+
+from realtime import origins, topics
+from realtime.conf import conf
+from realtime.handshake import query_of, request_of
+from realtime.metrics import metrics
+from realtime.protocol import messages
+from realtime.protocol.errors import ProtocolError
+from realtime.protocol.frame import Frame
+from realtime.protocol.subscriber import Reason
+from realtime.resume import Wanted
+from realtime.transports.connection import Connection
+from realtime.transports.outlet import Outlet
+from realtime.transports.query import cursor_in, wanted_in
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+CLOSE_GRACE = 5.0  # seconds a client is given to take the last event before its request is ended
+
+_STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),  # nginx would keep events until a buffer is full
+]
+
+
+class StreamApp:
+    """``GET /api/v1/stream``. With ``topics_of``, a stream of that user's topics alone, whatever is asked for."""
+
+    def __init__(self, topics_of: Callable[[Any], Iterable[topics.Topic]] | None = None) -> None:
+        self._topics_of = topics_of
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request: a stream until either side ends it, or a refusal."""
+        request = request_of(scope)
+        headers = origins.cors_headers(request)
+        if request.method != "GET":
+            await _answer_other_method(request, headers, send)
+            return
+        stream = Stream(receive, send)
+        try:
+            query = query_of(request)
+            place = request.headers.get("Last-Event-ID") or query.get("cursor")
+            await stream.admit(scope, lambda user: self._wanted(user, request), cursor_in(place))
+        except ProtocolError as refusal:
+            metrics.refused.labels(refusal.code).inc()
+            await _refuse(refusal, headers, send)
+            return
+        await stream.run(_STREAM_HEADERS + headers)
+
+    def _wanted(self, user: Any, request: HttpRequest) -> Wanted:
+        if self._topics_of is not None:
+            return Wanted(frozenset(self._topics_of(user)), automatic=False)
+        return wanted_in(query_of(request))
+
+
+def own_stream(kind: str) -> StreamApp:
+    """The stream of the one topic of ``kind`` that bears the user's own id."""
+    return StreamApp(lambda user: [topics.topic(kind, user.pk)])
+
+
+stream_app = StreamApp()
+
+
+class Stream(Connection):
+    """One client's stream."""
+
+    transport: ClassVar[str] = "sse"
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        super().__init__()
+        self._receive, self._send = receive, send
+        self._outlet = Outlet(send, self._fault)
+        self._over = asyncio.Event()
+        self._next_keepalive = self.loop.time() + conf.SSE_KEEPALIVE
+
+    async def run(self, headers: Headers) -> None:
+        """Stream until the client leaves or the connection is closed."""
+        try:
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            self._write(messages.sse_retry(conf.SSE_RETRY))
+            self._write(messages.sse_chunk(self.greeting(), "Connected", self.state.cursor.encode()))
+            self.help(self._watch())
+            self.help(self.catch_up())
+            await self._over.wait()
+        except asyncio.CancelledError:  # the server has waited for its streams for as long as it would
+            self.close(ProtocolError("draining"))
+            raise
+        finally:
+            self.gone()
+            self._outlet.abandon()
+
+    def say(self, frame: bytes) -> None:
+        """Send a frame of this connection's own; the client keeps the cursor it has."""
+        self._write(messages.sse_chunk(frame, _type_of(frame), None))
+
+    def deliver(self, frame: Frame) -> None:
+        """Send an event."""
+        self._write(frame.sse)
+
+    def reset(self, reason: Reason, seqs: dict[str, int]) -> None:
+        """Say that the cursor is worth nothing, and give another."""
+        cursor = self.state.cursor.encode()
+        self._write(messages.sse_chunk(messages.reset(reason, cursor, seqs), "Reset", cursor))
+
+    def close(self, error: ProtocolError) -> None:
+        """End the stream by saying why."""
+        if not self.closing:
+            self.count_close(error)
+            self._outlet.write(_last(error), 0)
+            self.loop.call_later(CLOSE_GRACE, self._over.set)
+            self.help(self._end_when_sent())
+
+    async def flushed(self) -> None:
+        """Wait until little is unsent."""
+        await self._outlet.flushed()
+
+    def beat(self, now: float) -> None:
+        """Keep proxies open and the client's cursor fresh."""
+        super().beat(now)
+        if not self.closing and now >= self._next_keepalive:
+            self._next_keepalive = now + conf.SSE_KEEPALIVE
+            self.hub.stand(self)
+            self._write(messages.sse_keepalive(self.state.cursor.encode()))
+
+    def _write(self, chunk: bytes) -> None:
+        if self.closing:  # the last event has been said
+            return
+        self._outlet.write({"type": "http.response.body", "body": chunk, "more_body": True}, len(chunk))
+
+    async def _watch(self) -> None:
+        """Notice a client that left: writing to it raises nothing."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._over.set()
+
+    async def _end_when_sent(self) -> None:
+        await self._outlet.finished()
+        self._over.set()
+
+    def _fault(self, slow: bool) -> None:
+        """Give up a client that the outlet cannot serve; one that is slow is told, past all that waits for it."""
+        if not slow or self.closing:
+            self._over.set()
+            return
+        error = ProtocolError("too_slow")
+        self.count_close(error)
+        self.help(self._last_word(error))
+
+    async def _last_word(self, error: ProtocolError) -> None:
+        with suppress(Exception):
+            async with asyncio.timeout(CLOSE_GRACE):
+                await self._send(_last(error))
+        self._over.set()
+
+
+def _last(error: ProtocolError) -> MutableMapping[str, Any]:
+    chunk = messages.sse_chunk(messages.close(error), "Close", None)
+    return {"type": "http.response.body", "body": chunk, "more_body": False}
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+def _type_of(frame: bytes) -> str:
+    return msgspec.json.decode(frame, type=_Typed).type
+
+
+async def _refuse(refusal: ProtocolError, headers: Headers, send: Send) -> None:
+    headers = [*headers, (b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    if refusal.http_status in (429, 503) and refusal.retry_after is not None:
+        headers.append((b"retry-after", str(refusal.retry_after).encode()))
+    if refusal.http_status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await _answer(refusal.http_status, headers, refusal.body, send)
+
+
+async def _answer_other_method(request: HttpRequest, headers: Headers, send: Send) -> None:
+    """Let an allowed page of another origin ask with a header of its own; refuse all else."""
+    is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    if is_preflight and origins.is_allowed(request):
+        headers += [
+            (b"access-control-allow-methods", b"GET"),
+            (b"access-control-allow-headers", b"authorization, last-event-id"),
+            (b"access-control-max-age", b"600"),
+        ]
+        await _answer(204, headers, b"", send)
+    else:
+        await _answer(405, [*headers, (b"allow", b"GET")], b"", send)
+
+
+async def _answer(status: int, headers: Headers, body: bytes, send: Send) -> None:
+    if body or status != 204:
+        headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

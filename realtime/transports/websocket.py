@@ -1,0 +1,214 @@
+"""The WebSocket consumers: the gateway to any number of topics, and one consumer per channel type.
+
+They have no channel of their own: all consumers of a process share the layer through its follower. What a client may
+be sent is decided by the subscriber state; here it is only said in WebSocket's words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from channels.consumer import AsyncConsumer
+
+from realtime import topics
+from realtime.conf import conf
+from realtime.handshake import query_of, request_of
+from realtime.metrics import metrics
+from realtime.protocol import messages
+from realtime.protocol.errors import ProtocolError
+from realtime.protocol.frame import Frame
+from realtime.protocol.limits import TokenBucket
+from realtime.resume import Wanted
+from realtime.transports.commands import handle
+from realtime.transports.connection import Connection
+from realtime.transports.outlet import Outlet
+from realtime.transports.query import cursor_in, wanted_in
+
+TEXT = "realtime.v1"
+MSGPACK = "realtime.v1.msgpack"
+CLOSE_GRACE = 5.0  # seconds a client is given to answer a close before its task is ended
+
+
+class RealtimeConsumer(Connection, AsyncConsumer):
+    """What the consumers share: the handshake, commands, heartbeat and the close codes."""
+
+    channel_layer_alias = None  # type: ignore[assignment]  # Channels takes None as "no layer of its own"
+    transport: ClassVar[str] = "websocket"
+    may_subscribe = True
+
+    def wanted(self) -> Wanted:
+        """The topics this connection asks for. Raises ProtocolError."""
+        raise NotImplementedError
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scope, self.receive = scope, receive
+        self.base_send: Any = send
+        self.task = asyncio.current_task()
+        self.binary = self._subprotocol() == MSGPACK
+        await receive()  # websocket.connect
+        try:
+            self.query = query_of(request_of(scope))
+            await self.admit(scope, lambda user: self.wanted(), cursor_in(self.query.get("cursor")))
+        except ProtocolError as refusal:
+            metrics.refused.labels(refusal.code).inc()
+            await self._refuse(refusal)
+            return
+        try:
+            await self._serve()
+        except asyncio.CancelledError:
+            if not self.closing:
+                raise
+        finally:
+            self._gone()
+
+    async def _refuse(self, refusal: ProtocolError) -> None:
+        """Answer in HTTP where the server can, else (or for a page that asks) accept, say it, and close."""
+        by_close = "refuse=close" in self.scope.get("query_string", b"").decode("latin-1").split("&")
+        if "websocket.http.response" in (self.scope.get("extensions") or {}) and not by_close:
+            headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+            if refusal.http_status in (429, 503) and refusal.retry_after is not None:
+                headers.append((b"retry-after", str(refusal.retry_after).encode()))
+            start = {
+                "type": "websocket.http.response.start",
+                "status": refusal.http_status,
+                "headers": headers,
+            }
+            await self.base_send(start)
+            await self.base_send({"type": "websocket.http.response.body", "body": refusal.body})
+            return
+        await self.base_send({"type": "websocket.accept", "subprotocol": self._subprotocol()})
+        await self.base_send(self._message(messages.error(refusal)))
+        await self.base_send({"type": "websocket.close", "code": refusal.close_code, "reason": refusal.code})
+
+    def _subprotocol(self) -> str | None:
+        offered = self.scope.get("subprotocols", ())
+        return next((name for name in (MSGPACK, TEXT) if name in offered), None)
+
+    async def _serve(self) -> None:
+        self.outlet = Outlet(self.base_send, self._fault)
+        self.bucket = TokenBucket(conf.COMMAND_RATE, conf.COMMAND_BURST, self.loop.time())
+        self.violations = 0
+        self.heard = self.loop.time()
+        self.next_ping = self.heard + conf.HEARTBEAT_INTERVAL
+        await self.base_send({"type": "websocket.accept", "subprotocol": self._subprotocol()})
+        self.say(self.greeting())
+        await self.catch_up()
+        await self._listen()
+
+    async def _listen(self) -> None:
+        while True:
+            message = await self.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            self.heard = self.loop.time()
+            if not self.closing:
+                raw = message.get("text")
+                await handle(self, raw if raw is not None else message.get("bytes") or b"")
+
+    def say(self, frame: bytes) -> None:
+        """Send a frame of this connection's own."""
+        self.outlet.write(self._message(frame), len(frame))
+
+    def _message(self, frame: bytes) -> Mapping[str, Any]:
+        if self.binary:
+            return {"type": "websocket.send", "bytes": messages.to_msgpack(frame)}
+        return {"type": "websocket.send", "text": frame.decode()}
+
+    def close(self, error: ProtocolError) -> None:
+        """Close the connection with the error's code, once; what was written before is sent before."""
+        if self.closing:
+            return
+        self.count_close(error)
+        self.outlet.write({"type": "websocket.close", "code": error.close_code, "reason": error.code}, 0)
+        self.loop.call_later(CLOSE_GRACE, self._end)
+
+    def _fault(self, slow: bool) -> None:
+        """The outlet gave up: try a last word to a slow client past all that waits, then end."""
+        if slow and not self.closing:
+            error = ProtocolError("too_slow")
+            self.count_close(error)
+            last = {"type": "websocket.close", "code": error.close_code, "reason": error.code}
+            self.help(self._last_word(last))
+        self.closing = True
+        self.hub.leave(self)
+        self.loop.call_later(CLOSE_GRACE, self._end)
+
+    async def _last_word(self, message: Mapping[str, Any]) -> None:
+        with suppress(Exception):
+            async with asyncio.timeout(CLOSE_GRACE):
+                await self.base_send(message)
+
+    def _end(self) -> None:
+        if self.task is not None and not self.task.done():
+            self.task.cancel()
+
+    def _gone(self) -> None:
+        self.gone()
+        self.outlet.abandon()
+        self.task = None
+
+    def deliver(self, frame: Frame) -> None:
+        """Send an event."""
+        if self.binary:
+            self.outlet.write({"type": "websocket.send", "bytes": frame.msgpack}, len(frame.msgpack))
+        else:
+            self.outlet.write({"type": "websocket.send", "text": frame.text}, len(frame.text))
+
+    async def flushed(self) -> None:
+        """Wait until little is unsent."""
+        await self.outlet.flushed()
+
+    def beat(self, now: float) -> None:
+        """Heartbeat, silence and expiry, looked at about once a second."""
+        super().beat(now)
+        if self.closing:
+            return
+        if now - self.heard >= conf.HEARTBEAT_TIMEOUT:
+            self.close(ProtocolError("heartbeat_timeout"))
+        elif now >= self.next_ping:
+            self.next_ping = now + conf.HEARTBEAT_INTERVAL
+            self.hub.stand(self)
+            self.say(messages.ping(self.state.cursor.encode()))
+
+
+class GatewayConsumer(RealtimeConsumer):
+    """``/ws``: any number of topics over one connection."""
+
+    def wanted(self) -> Wanted:
+        return wanted_in(self.query)
+
+
+class TopicConsumer(RealtimeConsumer):
+    """One topic of a kind, named in the URL, from the start. Subclasses say which kind."""
+
+    kind: ClassVar[str]
+    may_subscribe = False
+
+    def wanted(self) -> Wanted:
+        key = self.scope.get("url_route", {}).get("kwargs", {}).get("key", "")
+        try:
+            return Wanted(frozenset([topics.topic(self.kind, key)]), automatic=False)
+        except topics.InvalidTopic as error:
+            raise ProtocolError("forbidden") from error
+
+
+class GlobalConsumer(TopicConsumer):
+    """``/ws/global``: system notices."""
+
+    kind = "global"
+
+
+class StaffConsumer(TopicConsumer):
+    """``/ws/staff``: alerts and operations figures."""
+
+    kind = "staff"
+
+
+class NowhereConsumer(RealtimeConsumer):
+    """Any other address: refused like a topic that may not be read."""
+
+    def wanted(self) -> Wanted:
+        raise ProtocolError("forbidden")

@@ -1,0 +1,121 @@
+"""Users and families in the admin: what is told, and what is refused there too."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
+
+from accounts.models import Family, Membership, User
+from tests.conftest import PASSWORD
+
+
+@pytest.fixture
+def staff(db):
+    client = Client()
+    client.force_login(User.objects.create_superuser("admin", password=PASSWORD))
+    return client
+
+
+def members_form(family, *rows, new=()):
+    """What the browser sends for a family's page."""
+    fields = {
+        "name": family.name,
+        "memberships-TOTAL_FORMS": len(rows) + len(new),
+        "memberships-INITIAL_FORMS": len(rows),
+    }
+    for index, (membership, changes) in enumerate([*((row, given) for row, given in rows), *((None, n) for n in new)]):
+        values = {"family": family.pk, **changes}
+        if membership is not None:
+            values = {"id": membership.pk, "user": membership.user_id, "role": membership.role} | values
+            values.setdefault("is_active", "on")
+        fields |= {f"memberships-{index}-{name}": value for name, value in values.items() if value is not None}
+    return fields
+
+
+def change_page(row):
+    return reverse(f"admin:accounts_{row._meta.model_name}_change", args=[row.pk])
+
+
+def membership_events(told):
+    return [(each.data["user_id"], each.data["action"]) for each in told() if each.type == "MembershipUpdate"]
+
+
+def test_members_added_changed_and_deleted_on_a_familys_page_are_told(staff, alice, bob, vera, charlie, family, told):
+    rows = {membership.user_id: membership for membership in family.memberships.all()}
+    told()
+
+    answer = staff.post(
+        change_page(family),
+        members_form(
+            family,
+            (rows[alice.pk], {}),
+            (rows[bob.pk], {"role": "viewer"}),
+            (rows[vera.pk], {"DELETE": "on"}),
+            new=[{"user": charlie.pk, "role": "member", "is_active": "on"}],
+        ),
+    )
+
+    assert answer.status_code == 302
+    assert sorted(membership_events(told)) == sorted(
+        [(str(bob.pk), "changed"), (str(vera.pk), "left"), (str(charlie.pk), "joined")]
+    )
+
+
+@pytest.mark.parametrize("change", [{"role": "admin"}, {"is_active": None}, {"DELETE": "on"}])
+def test_the_page_keeps_an_owner(staff, alice, family, told, change):
+    told()
+
+    answer = staff.post(change_page(family), members_form(family, (Membership.objects.get(user=alice), change)))
+
+    assert answer.status_code == 200
+    assert "A family keeps an active owner." in answer.content.decode()
+    assert membership_events(told) == []
+
+
+def test_families_deleted_by_the_action_are_told(staff, alice, family, told):
+    told()
+
+    staff.post(
+        reverse("admin:accounts_family_changelist"),
+        {"action": "delete_selected", "_selected_action": [family.pk], "post": "yes"},
+    )
+
+    assert not Family.objects.exists()
+    assert [(each.type, each.data.get("action")) for each in told()] == [
+        ("MembershipUpdate", "left"),
+        ("RightsChanged", None),
+        ("FamilyUpdate", "deleted"),
+    ]
+
+
+def test_a_user_deactivated_on_their_page_is_signed_out(staff, bob, told):
+    page = staff.get(change_page(bob)).context["adminform"].form.initial
+    fields = {name: value for name, value in page.items() if isinstance(value, str)}
+    joined = bob.date_joined
+    told()
+
+    answer = staff.post(
+        change_page(bob),
+        {**fields, "date_joined_0": joined.date().isoformat(), "date_joined_1": joined.time().isoformat()},
+    )
+
+    assert answer.status_code == 302
+    assert not User.objects.get(pk=bob.pk).is_active
+    assert [each.type for each in told()] == ["RightsChanged", "SessionsEnded"]
+
+
+def test_the_pages_of_users_and_families_open(staff, alice, family):
+    pages = [
+        change_page(alice),
+        change_page(family),
+        *(reverse(f"admin:accounts_{name}_{page}") for name in ("user", "family") for page in ("add", "changelist")),
+    ]
+
+    assert [staff.get(page).status_code for page in pages] == [200] * len(pages)
+
+
+def test_no_admin_page_shows_refresh_tokens():
+    assert not admin.site.is_registered(OutstandingToken)

@@ -1,0 +1,85 @@
+"""One person at a browser: what they see on the ledger page, in the words of the page.
+
+Separate so that no test knows the page's markup.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, expect
+
+# Only said by the browser itself, of a server that is away or a network that is cut: no script can keep it quiet.
+UNAVOIDABLE = re.compile(r"net::ERR_(CONNECTION|INTERNET|EMPTY|SOCKET|NETWORK)|WebSocket connection to .* failed")
+
+
+class Reader:
+    """A browser with the ledger page open. ``complaints``: whatever its console holds against the page."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.context = context
+        self.page = context.new_page()
+        self.complaints: list[str] = []
+        self.loads = 0
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("load", lambda _: self._count_load())
+
+    def open(self, path: str) -> Self:
+        """Go to a page; return once it is live."""
+        self.page.goto(path)
+        self.sees_state("Live")
+        self.loads = 0
+        return self
+
+    def sees_state(self, state: str, *, within: float = 15.0) -> None:
+        """Wait for the connection badge to say ``state``."""
+        expect(self.page.locator("#connection")).to_have_text(state, timeout=within * 1000)
+
+    def sees_balance(self, account: str, balance: str) -> None:
+        """Wait for the account to show that balance."""
+        expect(self.account(account).locator("[data-balance]")).to_have_text(balance)
+
+    def sees_credit(self, balance: str) -> None:
+        """Wait for the bar to show that credit balance."""
+        expect(self.page.locator("[data-credit]")).to_have_text(balance)
+
+    def sees_transactions(self, *descriptions: str) -> None:
+        """Wait for exactly these transactions, newest first."""
+        expect(self.page.locator("#transactions [data-description]")).to_have_text(list(descriptions))
+
+    def sees_accounts(self, *names: str) -> None:
+        """Wait for exactly these accounts, by name."""
+        expect(self.page.locator("#accounts [data-name]")).to_have_text(list(names))
+
+    def account(self, name: str) -> Locator:
+        """The card of an account."""
+        return self.page.locator("#accounts > li", has_text=name)
+
+    def row(self, description: str) -> Locator:
+        """The row of a transaction."""
+        return self.page.locator("#transactions > tr", has_text=description)
+
+    def enter(self, amount: str, description: str, *, payee: str = "") -> None:
+        """Fill in the form for a new transaction and save it."""
+        self.page.locator("#new-amount").fill(amount)
+        self.page.locator("#new-description").fill(description)
+        self.page.locator("#new-payee").fill(payee)
+        self.page.locator("#new button").click()
+
+    def change(self, description: str) -> Locator:
+        """Open the dialog of a transaction and return it."""
+        self.row(description).locator("[data-edit]").click()
+        dialog = self.page.locator("#edit")
+        expect(dialog).to_be_visible()
+        return dialog
+
+    def _note(self, message: ConsoleMessage) -> None:
+        is_complaint = message.type in ("error", "warning") and not UNAVOIDABLE.search(message.text)
+        # Django's admin names no icon, so the browser asks for one.
+        if is_complaint and not message.location["url"].endswith("/favicon.ico"):
+            self.complaints.append(message.text)
+
+    def _count_load(self) -> None:
+        self.loads += 1

@@ -1,0 +1,147 @@
+"""A wrong variable stops the start with a sentence that names it and says what to do."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from config import env
+
+KEYS = {"SECRET_KEY": "s" * 40, "JWT_SIGNING_KEY": "j" * 40}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {},
+            "SECRET_KEY is not set, and the built-in one is public. Make one with: ",
+        ),
+        (
+            {"SECRET_KEY": "s" * 40},
+            "JWT_SIGNING_KEY is not set, and the built-in one is public. Make one with: ",
+        ),
+        (
+            {"SECRET_KEY": env.DEFAULT_SECRET_KEY},
+            "SECRET_KEY is not set, and the built-in one is public. Make one with: ",
+        ),
+        (KEYS | {"SECRET_KEY": "short"}, "SECRET_KEY is shorter than 32 bytes. Make one with: "),
+        (KEYS | {"DEBUG": "ture"}, "DEBUG is 'ture', which is neither yes nor no. Use 1 or 0."),
+        (
+            KEYS | {"DATABASE_URL": "mysql://db/ledger"},
+            "DATABASE_URL names a database this project does not run on. Use sqlite:",
+        ),
+        (
+            KEYS | {"DATABASE_URL": "postgresql://db:many/ledger"},
+            "DATABASE_URL cannot be read as an address. Use sqlite:",
+        ),
+        (KEYS | {"DATABASE_URL": "postgresql://db/"}, "DATABASE_URL names no database. Use sqlite:"),
+        (
+            KEYS | {"DATABASE_URL": "sqlite://:memory:"},
+            "DATABASE_URL names a database in memory, which the threads of a server cannot share. Use sqlite:",
+        ),
+        (
+            KEYS | {"DATABASE_URL": "ledger"},
+            "DATABASE_URL names a database this project does not run on. Use sqlite:",
+        ),
+        (KEYS | {"DATABASE_POOL": "1"}, "DATABASE_POOL is '1'. Use a whole number, 2 or more."),
+        (
+            KEYS | {"REDIS_URL": "localhost:6379"},
+            "REDIS_URL is not the address of a Redis server. Use redis://host:6379/0, ",
+        ),
+        (KEYS | {"CHANNEL_PREFIX": " "}, "CHANNEL_PREFIX is empty. Give it a value or remove the variable."),
+        (
+            KEYS | {"ALLOWED_HOSTS": "https://ledger.example.org"},
+            "ALLOWED_HOSTS holds 'https://ledger.example.org', which is not a host name. List host names without ",
+        ),
+        (
+            KEYS | {"ALLOWED_ORIGINS": "https://a.example.org,ledger.example.org"},
+            "ALLOWED_ORIGINS holds 'ledger.example.org', which is not an origin. List origins with scheme ",
+        ),
+        (
+            KEYS | {"ALLOWED_ORIGINS": "https://ledger.example.org/"},
+            "ALLOWED_ORIGINS holds 'https://ledger.example.org/', which is not an origin. List origins with ",
+        ),
+        (KEYS | {"PROXY_COUNT": "one"}, "PROXY_COUNT is 'one'. Use a whole number, 0 or more."),
+        (
+            KEYS | {"LOG_LEVEL": "loud"},
+            "LOG_LEVEL is 'loud'. Use one of DEBUG, INFO, WARNING, ERROR, CRITICAL.",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Engine not recognized:UserWarning")
+def test_a_wrong_variable_is_named_with_its_remedy(values: dict[str, str], message: str) -> None:
+    with pytest.raises(env.InvalidEnvironment) as refusal:
+        env.read(values)
+
+    assert str(refusal.value).startswith(message)
+
+
+def test_nothing_of_a_key_is_in_the_message() -> None:
+    with pytest.raises(env.InvalidEnvironment) as refusal:
+        env.read(KEYS | {"JWT_SIGNING_KEY": "hunter2"})
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_nothing_of_a_database_password_is_in_the_message() -> None:
+    with pytest.raises(env.InvalidEnvironment) as refusal:
+        env.read(KEYS | {"DATABASE_URL": "mysql://ledger:hunter2@db/ledger"})
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_development_accepts_the_built_in_keys() -> None:
+    environment = env.read({"DEBUG": "1"})
+
+    assert environment.secret_key == env.DEFAULT_SECRET_KEY
+    assert environment.jwt_signing_key == env.DEFAULT_JWT_SIGNING_KEY
+    assert not environment.https
+
+
+def test_production_has_the_safe_defaults() -> None:
+    environment = env.read(dict(KEYS))
+
+    assert not environment.debug
+    assert environment.https
+    assert environment.allowed_hosts == ("localhost", "127.0.0.1", "[::1]")
+    assert environment.allowed_origins == ()
+    assert environment.proxy_count == 0
+    assert environment.redis_url == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:////data/ledger.sqlite3", {"NAME": "/data/ledger.sqlite3", "HOST": "", "USER": ""}),
+        (
+            "postgresql://ledger:p%40ss@db.example.org:5433/books",
+            {"NAME": "books", "HOST": "db.example.org", "PORT": 5433, "USER": "ledger", "PASSWORD": "p@ss"},
+        ),
+        ("postgresql://ledger@//run/postgresql/books", {"NAME": "books", "HOST": "/run/postgresql", "USER": "ledger"}),
+    ],
+)
+def test_a_database_is_read_from_its_address(url: str, expected: dict[str, Any]) -> None:
+    database = env.read(KEYS | {"DATABASE_URL": url}).database
+
+    assert {name: database[name] for name in expected} == expected
+
+
+def test_lists_are_read_by_comma_with_spaces_forgiven() -> None:
+    environment = env.read(KEYS | {"ALLOWED_HOSTS": "a.example.org, .b.example.org,"})
+
+    assert environment.allowed_hosts == ("a.example.org", ".b.example.org")
+
+
+def test_the_command_line_prints_the_sentence_and_no_traceback() -> None:
+    variables = {"PATH": os.environ["PATH"], "DEBUG": "0", "SECRET_KEY": "s" * 40, "JWT_SIGNING_KEY": "short"}
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=env.BASE_DIR, env=variables, capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: JWT_SIGNING_KEY is shorter than 32 bytes. Make one with: ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,49 @@
+"""The production start refuses what it could not serve, and hides credentials from its log."""
+
+import os
+import subprocess
+import sys
+
+import httpx
+
+from config.env import BASE_DIR
+from tests.live import LiveServer, variables
+
+
+def serve(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Try to serve, where that ends at once."""
+    command = [sys.executable, "-m", "config.launch", "serve", "--port", "0"]
+    return subprocess.run(command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_a_wrong_environment_is_one_sentence() -> None:
+    done = serve({"PATH": os.environ["PATH"], "DEBUG": "0"})
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: SECRET_KEY is not set, and the built-in one is public. ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_database_of_another_version_is_refused(tmp_path: object) -> None:
+    done = serve({**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3"})
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "error: the database cannot be reached or is not of this version: "
+        "see above, or run `python3 run.py manage migrate`"
+    )
+
+
+def test_no_credential_reaches_the_access_log(transactional_db: None) -> None:
+    with LiveServer(options=["--access-log"], environment={"LOG_LEVEL": "INFO"}) as server:
+        httpx.get(f"{server.url}/healthz?token=hunter2&ticket=hunter3&kind=probe")
+        server.stop()
+        log = server.log()
+
+    assert "/healthz" in log
+    assert "kind=probe" in log
+    assert "hunter" not in log
+
+
+def test_the_variables_for_other_programs_name_the_test_database(db: None) -> None:
+    assert "test" in variables()["DATABASE_URL"].rsplit("/", 1)[1]

@@ -1,0 +1,60 @@
+"""``run.py test`` says what became of all tests, and leaves each run its own part."""
+
+from pathlib import Path
+
+import pytest
+
+from config.launch import testing
+from config.launch.testing import Tally
+
+REPORT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" errors="1" failures="2" skipped="3" tests="10"
+time="1.5"></testsuite></testsuites>"""
+
+
+def test_errors_count_as_failures(tmp_path: Path) -> None:
+    (tmp_path / "report.xml").write_text(REPORT)
+    tally = Tally()
+
+    tally.add(tmp_path / "report.xml", failed=True)
+    tally.add(tmp_path / "report.xml", failed=True)
+
+    assert str(tally).strip("= ") == "8 passed, 6 failed, 6 skipped in 3.00s"
+
+
+def test_a_run_that_broke_before_any_test_counts_as_a_failure(tmp_path: Path) -> None:
+    tally = Tally()
+
+    tally.add(tmp_path / "missing.xml", failed=True)
+
+    assert tally.failed == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["tests/realtime/test_log.py::test_one", "-x"],
+            {
+                "postgresql": ("tests/realtime/test_log.py::test_one",),
+                "postgresql-alone": ("tests/realtime/test_log.py::test_one",),
+                "sqlite": ("tests/realtime/test_log.py::test_one",),
+            },
+        ),
+        (
+            ["tests/config", "-k", "testing"],
+            {"postgresql": ("tests/config",), "postgresql-alone": ("tests/config",)},
+        ),
+        (["tests/browser"], {"browser": ("tests/browser",)}),
+    ],
+)
+def test_paths_narrow_each_run_to_its_own(arguments: list[str], expected: dict[str, tuple[str, ...]]) -> None:
+    assert {run.name: run.paths for run in testing.runs(arguments)} == expected
+
+
+def test_without_paths_everything_runs_on_postgresql_and_the_browser_by_itself() -> None:
+    runs = {run.name: run.paths for run in testing.runs(["-x"])}
+
+    assert runs["postgresql"] == ("tests",)
+    assert runs["browser"] == ("tests/browser",)
+    assert "tests/realtime" in runs["sqlite"]
+    assert "tests/config" not in runs["sqlite"]

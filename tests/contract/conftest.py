@@ -1,0 +1,79 @@
+"""What the contract is held against: a server that lives as long as there are tests of it, as does the database.
+
+Starting a server takes seconds, so tests share it; each has people and topics of its own. A module that needs a server
+of another kind starts one beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+from pytest_django import DjangoDbBlocker
+
+from realtime.relay import relay
+from tests.clients import TRANSPORTS, Client
+from tests.contract.world import World, make_world, wait_until_drained
+from tests.live import LiveServer
+
+STOPPED_WITHIN = 10.0
+
+Start = Callable[..., LiveServer]
+
+
+@pytest.fixture(scope="package")
+def db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The database, emptied in the end."""
+    # Under the name that pytest-django looks for when it decides whether any test needs one.
+    with django_db_blocker.unblock():
+        yield
+        # What was committed last is on its way into the log; emptied under it, the tables would deadlock.
+        wait_until_drained()
+        relay.stop(STOPPED_WITHIN)  # its thread has a connection of its own, and the database is to be dropped
+        # Ids go on: given anew, they would stand below what this process's relay has already passed.
+        call_command("flush", interactive=False, verbosity=0, reset_sequences=False)
+        connections.close_all()
+
+
+@pytest.fixture(scope="package")
+def server(db: None) -> Iterator[LiveServer]:
+    """One server with one worker."""
+    with contract_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def start_server(db: None) -> Iterator[Start]:
+    """``start_server(workers=2, realtime={"TICK": 3})`` starts a server that ends with the module."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(contract_server(**options))
+
+
+def contract_server(
+    *, realtime: dict[str, Any] | None = None, environment: dict[str, str] | None = None, **options: Any
+) -> LiveServer:
+    """A server with settings of its own; ``realtime`` are changes of ``REALTIME``."""
+    variables = {
+        "DJANGO_SETTINGS_MODULE": "tests.contract.server_settings",
+        "TEST_REALTIME": json.dumps(realtime or {}),
+        **(environment or {}),
+    }
+    return LiveServer(environment=variables, **options)
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """People, families and accounts that no other test knows."""
+    return make_world()
+
+
+@pytest.fixture(params=TRANSPORTS, ids=lambda transport: transport.name)
+def transport(request: pytest.FixtureRequest) -> type[Client]:
+    """Each transport in turn."""
+    chosen: type[Client] = request.param
+    return chosen

@@ -1,0 +1,51 @@
+"""Several things at the same time, on database connections of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection, connections
+
+from config.services.waiting import wait_until
+
+PATIENCE = 30.0
+
+
+def all_at_once(works: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Do each in a thread of its own and return what they returned, in their order."""
+    works = list(works)
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(_with_own_connection, works))
+
+
+@contextmanager
+def beside(work: Callable[[], Any]) -> Any:
+    """Do ``work`` in a thread while the block runs; yield its future."""
+    with ThreadPoolExecutor(1) as pool:
+        future: Future[Any] = pool.submit(_with_own_connection, work)
+        yield future
+
+
+def until_somebody_waits_for_a_lock() -> None:
+    """Return once a connection to the test database is held up by another. PostgreSQL only."""
+    wait_until(_somebody_waits, PATIENCE, lambda: "nobody came to wait for a lock")
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction it would show the first look again
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND datname = current_database())"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def _with_own_connection(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    finally:
+        connections.close_all()

@@ -1,0 +1,96 @@
+"""A real server inside the test's process, so that settings of a test are its own, and clients for it."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import uvicorn
+from django.db import transaction
+from rest_framework_simplejwt.tokens import AccessToken
+
+from accounts.topics import user_topic
+from config.services import waiting
+from realtime.models import Outgoing
+from realtime.outbox import publish
+from tests.realtime.stream import Stream
+
+
+class ServerInAThread:
+    """uvicorn on a free port, in a thread of this process."""
+
+    def __init__(self):
+        from config.asgi import application
+
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                application, lifespan="off", log_config=None, ws="websockets-sansio", timeout_graceful_shutdown=1
+            )
+        )
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
+        self._thread.start()
+
+    def stop(self):
+        """End it as SIGTERM would, and wait for that."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def running_server(transactional_db: None) -> Iterator[ServerInAThread]:
+    """A server that the test may stop."""
+    running = ServerInAThread()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def server(running_server) -> str:
+    """The address of that server."""
+    return running_server.url
+
+
+@pytest.fixture
+def http(server):
+    """A client of that server; nothing it waits for may take ten seconds."""
+    with httpx.Client(base_url=server, timeout=10, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def open_stream(http):
+    """``open_stream(alice, "/api/v1/stream", cursor=…)``: a stream that ends with the test."""
+    opened = []
+
+    def start(user=None, path="/api/v1/stream", headers=None, **query):
+        headers = {**(bearer(user) if user else {}), **(headers or {})}
+        opened.append(Stream(http, path, query, headers))
+        return opened[-1]
+
+    yield start
+    for stream in opened:
+        stream.close()
+
+
+def wait_until(condition, seconds=10):
+    """Return once ``condition()`` is true; fail when it never becomes so."""
+    waiting.wait_until(condition, seconds, lambda: "it never came to pass")
+
+
+def until_sequenced():
+    """Return once everything published has its place in the log."""
+    wait_until(lambda: not Outgoing.objects.exists())
+
+
+def bearer(user):
+    return {"Authorization": f"Bearer {AccessToken.for_user(user)}"}
+
+
+def tell(user, *, ack=False, **data):
+    """Publish a Note to the user's own topic."""
+    with transaction.atomic():
+        publish("Note", data, to=[user_topic(user.pk)], ack=ack)

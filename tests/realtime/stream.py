@@ -1,0 +1,58 @@
+"""A client of server-sent events that hides nothing: ids, blank lines and the end are part of what it reports."""
+
+import json
+from typing import Any, NamedTuple
+
+
+class Chunk(NamedTuple):
+    """What stood between two blank lines. Without data it is a keepalive."""
+
+    type: str | None
+    data: Any
+    id: str | None
+    retry: str | None
+
+
+class Stream:
+    """One request. ``status`` and ``body`` of a refusal; chunks of a stream."""
+
+    def __init__(self, http, path, query, headers):
+        self._context = http.stream("GET", path, params=query, headers=headers)
+        self.response = self._context.__enter__()
+        self.status = self.response.status_code
+        self._lines = _lines(self.response)
+
+    def body(self):
+        return json.loads(self.response.read())
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        fields = {}
+        for line in self._lines:
+            if not line:
+                data = fields.get("data")
+                return Chunk(fields.get("event"), data and json.loads(data), fields.get("id"), fields.get("retry"))
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        raise StopIteration
+
+    def next(self, type=None):
+        """The next chunk, or the next of that type; fails when the stream ends before."""
+        for chunk in self:
+            if type is None or chunk.type == type:
+                return chunk
+        raise AssertionError(f"the stream ended before {type or 'anything'}")
+
+    def close(self):
+        self._context.__exit__(None, None, None)
+
+
+def _lines(response):
+    """The stream's lines. Not httpx's own: those end at U+2028 too, where those of a stream go on."""
+    rest = b""
+    for piece in response.iter_raw():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.decode()

@@ -1,0 +1,410 @@
+"""The background of a process: what is committed gets its place, whatever fails, forks or ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from channels.layers import channel_layers
+from django.db import connection, transaction
+from django.utils import timezone
+from prometheus_client import REGISTRY
+
+from config.env import BASE_DIR
+from config.services.redis import RedisServer
+from config.services.waiting import wait_until
+from realtime import log
+from realtime.announcer import MESSAGE_TYPE
+from realtime.conf import conf
+from realtime.models import Event, LogHead, Outgoing
+from realtime.outbox import publish
+from realtime.protocol.entry import Batch, decode_batch
+from realtime.relay import Relay, relay
+from realtime.topics import topic
+from tests import servers
+from tests.live import variables
+from tests.realtime.concurrently import PATIENCE, all_at_once, beside
+
+pytestmark = pytest.mark.django_db(transaction=True)
+on_postgresql = pytest.mark.skipif(servers.database() != servers.POSTGRESQL, reason="SQLite has no server to ask")
+
+GLOBAL = topic("global")
+
+
+@pytest.fixture
+def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave this process's own relay out of it."""
+    monkeypatch.setattr(relay, "wake", lambda: None)
+
+
+@pytest.fixture
+def other(asleep: None) -> Iterator[Relay]:
+    """A relay of the test's own."""
+    own = Relay()
+    yield own
+    own.stop(PATIENCE)
+
+
+def tell(number: int = 0) -> None:
+    with transaction.atomic():
+        publish("Note", {"n": number}, to=[GLOBAL])
+
+
+def numbers() -> list[Any]:
+    return [json.loads(data)["n"] for data in Event.objects.order_by("position").values_list("data", flat=True)]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    wait_until(condition, PATIENCE, lambda: f"it never came to pass; the log has {numbers()}")
+
+
+def until_sequenced(count: int) -> None:
+    until(lambda: log.head().position >= count)
+
+
+def threads(name: str) -> int:
+    return sum(thread.name == name for thread in threading.enumerate())
+
+
+def errors() -> float:
+    return REGISTRY.get_sample_value("realtime_sequence_errors_total") or 0.0
+
+
+def is_asleep() -> bool:
+    """Whether the relay's thread waits, with no end in sight."""
+    (thread,) = (each for each in threading.enumerate() if each.name == "realtime-relay")
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code.co_name == "wait" and frame.f_locals.get("timeout") is None
+
+
+@contextmanager
+def without_a_head() -> Iterator[None]:
+    """Make every sequencing fail, as while a database is migrated, restored or gone."""
+    table = LogHead._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+        yield
+        cursor.execute(f"ALTER TABLE elsewhere RENAME TO {table}")
+
+
+def test_what_is_committed_is_sequenced_by_the_process_that_committed_it() -> None:
+    tell(1)
+
+    until_sequenced(1)
+
+    assert numbers() == [1]
+    assert not Outgoing.objects.exists()
+
+
+def test_a_horizon_of_another_history_holds_nothing_back_in_a_process_without_a_follower(other: Relay) -> None:
+    # As after a restore: the outbox gives its ids anew, all of them below what this process has seen.
+    other._horizon.id = 10**9
+    for number in range(3):
+        tell(number)
+        other.wake()
+
+    until_sequenced(3)
+
+    assert numbers() == [0, 1, 2]
+
+
+def test_a_storm_of_commits_is_one_thread_s_work() -> None:
+    all_at_once([lambda: [tell(number) for number in range(10)]] * 8)
+
+    until_sequenced(80)
+
+    assert sorted(numbers()) == sorted(list(range(10)) * 8)
+    assert threads("realtime-relay") == 1
+
+
+def test_whoever_follows_is_nudged_with_each_batch_in_order(other: Relay) -> None:
+    batches: list[Batch] = []
+    other.follow(batches.append)
+
+    for number in range(3):
+        tell(number)
+        other.wake()
+    until(lambda: bool(batches) and batches[-1].last == 3)
+
+    assert [entry.position for batch in batches for entry in batch.entries] == [1, 2, 3]
+
+
+def test_whoever_stops_following_is_nudged_no_more(other: Relay) -> None:
+    class Follower:
+        batches: list[Batch] = []
+
+        def nudge(self, batch: Batch) -> None:
+            self.batches.append(batch)
+
+    follower = Follower()
+    other.follow(follower.nudge)
+    other.unfollow(follower.nudge)
+
+    tell()
+    other.wake()
+    until_sequenced(1)
+    other.stop(PATIENCE)
+
+    assert follower.batches == []
+
+
+def test_followers_of_several_threads_come_and_go_without_losing_one_another(other: Relay) -> None:
+    staying: list[Batch] = []
+    other.follow(staying.append)
+
+    def come_and_go() -> None:
+        mine: list[Batch] = []
+        for _ in range(300):
+            other.follow(mine.append)
+            other.unfollow(mine.append)
+
+    all_at_once([come_and_go] * 4)
+    tell()
+    other.wake()
+    until(lambda: len(staying) == 1)
+
+    assert staying[0].last == 1
+
+
+def test_a_follower_that_fails_stops_neither_the_relay_nor_the_next(other: Relay) -> None:
+    def fail(batch: Batch) -> None:
+        raise ArithmeticError
+
+    other.follow(fail)
+    tell(1)
+    other.wake()
+    until_sequenced(1)
+    other.unfollow(fail)
+    tell(2)
+    other.wake()
+    until_sequenced(2)
+
+    assert numbers() == [1, 2]
+
+
+@pytest.mark.parametrize("busy_before", [False, True])
+def test_what_a_dead_process_left_is_sequenced_by_the_tick_of_a_server(other: Relay, busy_before: bool) -> None:
+    if busy_before:  # it has sequenced before anybody followed, and waits to be woken
+        tell(1)
+        other.wake()
+        until_sequenced(1)
+        until(is_asleep)
+    other.follow(lambda batch: None)
+    until(lambda: threads("realtime-relay") == 1)
+    tell(2)
+
+    until_sequenced(1 + busy_before)
+
+    assert numbers()[-1] == 2
+
+
+def test_a_failing_database_is_tried_again_until_it_answers(other: Relay) -> None:
+    tell(1)
+    tell(2)
+    before = errors()
+    with without_a_head():
+        other.wake()
+        until(lambda: errors() > before)
+
+    until_sequenced(2)
+
+    assert numbers() == [1, 2]
+
+
+@on_postgresql
+def test_a_cut_connection_delays_and_loses_nothing(other: Relay) -> None:
+    tell(1)
+    other.wake()
+    until_sequenced(1)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert cursor.fetchone()[0] >= 1
+    tell(2)
+    other.wake()
+    until_sequenced(2)
+
+    assert numbers() == [1, 2]
+
+
+def test_stopping_finishes_what_was_committed(other: Relay) -> None:
+    for number in range(5):
+        tell(number)
+    other.wake()
+
+    other.stop(PATIENCE)
+
+    assert numbers() == [0, 1, 2, 3, 4]
+    assert threads("realtime-relay") == 0
+
+
+def test_a_stopped_relay_begins_again_when_it_is_woken_however_close_the_two_are(other: Relay) -> None:
+    for number in range(1, 40):
+        tell(number)
+        stopping = threading.Thread(target=other.stop, args=(PATIENCE,))
+        stopping.start()
+        other.wake()
+        until_sequenced(number)
+        stopping.join()
+
+    assert numbers() == list(range(1, 40))
+
+
+@on_postgresql
+def test_stopping_waits_no_longer_than_it_was_given(other: Relay) -> None:
+    tell(1)
+    until(lambda: log.head().position == 0)
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            LogHead.objects.select_for_update().get()
+            held.set()
+            let_go.wait(PATIENCE)
+
+    with beside(hold):
+        held.wait(PATIENCE)
+        other.wake()
+        started = time.monotonic()
+        other.stop(0.2)
+        elapsed = time.monotonic() - started
+        let_go.set()
+    tell(2)
+    other.wake()
+    until_sequenced(2)
+
+    assert elapsed < 0.9
+    assert numbers() == [1, 2]
+
+
+# Processes
+
+
+def run(code: str, *, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+    """Run a program of the project's own shell on the test database; it must end well."""
+    command = [sys.executable, str(BASE_DIR / "manage.py"), "shell", "-v", "0", "-c", code]
+    done = subprocess.run(command, env=variables(), capture_output=True, text=True, timeout=timeout, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done
+
+
+def test_a_process_that_ends_at_once_has_sequenced_what_it_committed(asleep: None) -> None:
+    run("from accounts.models import Family; Family.objects.create(name='Stone')")
+
+    assert list(Event.objects.values_list("type", "position")) == [("FamilyUpdate", 1)]
+    assert not Outgoing.objects.exists()
+
+
+async def test_a_process_that_ends_at_once_has_announced_what_it_committed(
+    asleep: None, redis_server: RedisServer
+) -> None:
+    layer: Any = channel_layers.make_backend("default")
+    channel = await layer.new_channel()
+    await layer.group_add(conf.GROUP, channel)
+    code = "from accounts.models import Family; Family.objects.create(name='Stone')"
+    ended = threading.Event()
+
+    def run_it() -> None:
+        run(code)
+        ended.set()
+
+    thread = threading.Thread(target=run_it)
+    thread.start()
+    message = await layer.receive(channel)
+    thread.join()
+    await layer.flush()
+
+    assert message["type"] == MESSAGE_TYPE
+    batch = decode_batch(message["batch"])
+    assert (batch.first, batch.last, batch.entries[0].type) == (1, 1, "FamilyUpdate")
+    assert ended.is_set()
+
+
+FORK = """
+import os, threading, time
+from django.db import connections, transaction
+from realtime import log
+from realtime.outbox import publish
+from realtime.relay import relay
+from realtime.topics import topic
+
+def tell(number):
+    with transaction.atomic():
+        publish("Note", {"n": number}, to=[topic("global")])
+
+def sequenced(position):
+    for _ in range(1000):
+        if log.head().position >= position:
+            return True
+        time.sleep(0.01)
+
+nudged = []
+relay.follow(nudged.append)
+tell(1)
+assert sequenced(1)
+connections.close_all()
+child = os.fork()
+if not child:  # no pool of connections survives a fork, and Django does not know of it
+    getattr(connections["default"], "_connection_pools", {}).clear()
+tell(2 if child else 3)
+assert sequenced(3)
+assert sum(thread.name == "realtime-relay" for thread in threading.enumerate()) == 1
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    assert [batch.last for batch in nudged] == [1]  # whoever follows is in the parent
+    relay.stop()
+    os._exit(0)
+"""
+
+
+def test_a_forked_process_has_a_relay_of_its_own(asleep: None) -> None:
+    run(FORK)
+
+    assert numbers()[0] == 1
+    assert sorted(numbers()) == [1, 2, 3]
+
+
+WRITE = """
+from django.db import transaction
+from realtime.outbox import publish
+from realtime.topics import topic
+
+for turn in range(30):
+    with transaction.atomic():
+        publish("Note", {{"n": [{writer}, turn]}}, to=[topic("global")])
+"""
+
+
+@pytest.mark.slow
+def test_several_processes_write_and_sequence_one_log(asleep: None) -> None:
+    writers = range(4)
+
+    all_at_once([partial(run, WRITE.format(writer=writer), timeout=2 * PATIENCE) for writer in writers])
+    while log.sequence():  # what the last to end may have left, where it found the head held
+        pass
+
+    assert list(Event.objects.order_by("position").values_list("position", "seq")) == [(n, n) for n in range(1, 121)]
+    for writer in writers:
+        assert [turn for by, turn in numbers() if by == writer] == list(range(30))
+
+
+def test_what_was_left_by_a_killed_process_is_found_by_a_look_without_a_lock() -> None:
+    waiting = Outgoing.objects.create(
+        event_id=UUID(int=1), type="Note", topics=GLOBAL, data="{}", timestamp=timezone.now()
+    )
+
+    assert log.waiting() == waiting.pk
+    assert log.waiting(waiting.pk) is None
