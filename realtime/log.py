@@ -186,7 +186,7 @@ def sequence(horizon: Horizon | None = None, limit: int | None = None) -> Batch 
     limit = limit or conf.SEQUENCE_BATCH
     with transaction.atomic(using=using, durable=True):
         _bound_waiting(using)
-        log_head = LogHead.objects.using(using).select_for_update().filter(pk=1).first() or _first_head()
+        log_head = _locked_head(using)
         if horizon is not None:
             horizon.observe(connections[using])
         rows = list(Outgoing.objects.using(using).filter(pk__gt=horizon.id if horizon else 0).order_by("pk")[:limit])
@@ -206,7 +206,7 @@ def prune(before: datetime) -> int:
         Event.objects.using(using).filter(timestamp__lt=before).order_by("-position").values_list("position", flat=True)
     )
     with transaction.atomic(using=using, durable=True):
-        log_head = LogHead.objects.using(using).select_for_update().filter(pk=1).first() or _first_head()
+        log_head = _locked_head(using)
         # Times come from many clocks: only what lies below every younger entry goes.
         young = Event.objects.using(using).filter(timestamp__gte=before).order_by("position")
         first_young = young.values_list("position", flat=True).first()
@@ -222,7 +222,7 @@ def new_epoch() -> str:
     """Begin another history, after a restore that took committed events away: every cursor becomes a Reset."""
     using = database()
     with transaction.atomic(using=using, durable=True):
-        log_head = LogHead.objects.using(using).select_for_update().filter(pk=1).first() or _first_head()
+        log_head = _locked_head(using)
         log_head.epoch = new_epoch_name()
         log_head.save(using=using, update_fields=["epoch"])
     return log_head.epoch
@@ -288,6 +288,15 @@ def _as_head(row: LogHead) -> Head:
 def _first_head() -> LogHead:
     """The head of a log that has none yet. Two that make it at once get the same one."""
     row, _ = LogHead.objects.using(database()).get_or_create(pk=1)
+    return row
+
+
+def _locked_head(using: str) -> LogHead:
+    """The head, held until the transaction ends. Where there is none yet, the one that comes second waits too."""
+    rows = LogHead.objects.using(using).select_for_update().filter(pk=1)
+    if (row := rows.first()) is None:
+        _first_head()  # somebody else's, perhaps: read, but not held
+        row = rows.get()
     return row
 
 

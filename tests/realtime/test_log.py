@@ -384,6 +384,52 @@ def test_two_who_begin_a_log_at_once_begin_the_same() -> None:
     assert numbers(log.read(0).entries) == [1]
 
 
+@on_postgresql
+def test_who_finds_the_log_just_begun_by_another_holds_its_head_too() -> None:
+    tell(1)
+    begun, let_go, second_has_it = Flag(), Flag(), Flag()
+    refused: list[str] = []
+
+    def begin_slowly(execute: Any, sql: str, *args: Any) -> Any:
+        result = execute(sql, *args)
+        if sql.startswith("INSERT") and LogHead._meta.db_table in sql:
+            begun.set()
+            let_go.wait(PATIENCE)
+        return result
+
+    def first() -> None:
+        with connection.execute_wrapper(begin_slowly):
+            log.sequence()
+
+    def look_who_holds_it(execute: Any, sql: str, *args: Any) -> Any:
+        if Outgoing._meta.db_table in sql and not second_has_it.is_set():
+            second_has_it.set()
+            all_at_once([take_the_head])
+        return execute(sql, *args)
+
+    def take_the_head() -> None:
+        try:
+            with transaction.atomic():
+                LogHead.objects.select_for_update(nowait=True).get()
+        except OperationalError as error:
+            refused.append(str(error))
+
+    def second() -> None:
+        with connection.execute_wrapper(look_who_holds_it):
+            log.sequence()
+
+    with beside(first) as one:
+        begun.wait(PATIENCE)
+        with beside(second) as two:
+            until_somebody_waits_for_a_lock()
+            tell(2)
+            let_go.set()
+
+    assert (one.result(), two.result()) == (None, None)
+    assert len(refused) == 1
+    assert numbers(log.read(0).entries) == [1, 2]
+
+
 def ready() -> Flag:
     flag = Flag()
     flag.set()

@@ -296,7 +296,9 @@ def run(code: str, *, timeout: float = PATIENCE) -> subprocess.CompletedProcess[
     """Run a program of the project's own shell on the test database; it must end well."""
     command = [sys.executable, str(BASE_DIR / "manage.py"), "shell", "-v", "0", "-c", code]
     done = subprocess.run(command, env=variables(), capture_output=True, text=True, timeout=timeout, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    # Many at one head: who waits too long for it says so, and goes on.
+    complaints = [line for line in done.stderr.splitlines() if "sequencing failed, will be tried again" not in line]
+    assert (done.returncode, complaints) == (0, [])
     return done
 
 
