@@ -1,6 +1,6 @@
 """Tells a load balancer whether this process can serve.
 
-Redis is reported and never required: without it events are late, not lost.
+Redis is not asked: without it events are late, not lost, and taking a process out for it would make them later.
 """
 
 from django.db import DatabaseError, connection

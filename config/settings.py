@@ -3,7 +3,6 @@
 No module but this one and env.py decides how an installation differs from another.
 """
 
-import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import django_stubs_ext
 from corsheaders.defaults import default_headers
 
 from config.env import BASE_DIR, Environment, load
+from config.logs import is_refusal
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[User] and its like run, not only type-check
 
@@ -218,17 +218,13 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 
-def is_refusal(record: logging.LogRecord) -> bool:
-    """Whether uvicorn calls it an error that a WebSocket was answered in HTTP, as everyone who is refused is."""
-    return record.getMessage() == "ASGI callable returned without completing handshake."
-
-
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
         "scrub": {"()": "realtime.scrub.ScrubFilter"},
         "refusals": {"()": "django.utils.log.CallbackFilter", "callback": lambda record: not is_refusal(record)},
+        "outage": {"()": "config.logs.OutageFilter"},
     },
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["scrub"]}},
@@ -237,6 +233,7 @@ LOGGING = {
     "loggers": {
         **{name: {"handlers": [], "propagate": True} for name in ("django", "django.server")},
         "uvicorn.error": {"filters": ["refusals"]},
+        "channels_redis.pubsub": {"filters": ["outage"]},
     },
 }
 

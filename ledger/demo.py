@@ -20,7 +20,7 @@ from ledger.money import DECIMALS
 from ledger.services import credits as credit
 from ledger.services import notices, transfers
 
-PASSWORD = "demo-ledger"  # noqa: S105  (printed on the sign-in page: the demo is for everyone)
+PASSWORD = "demo-ledger"  # noqa: S105  (in the README: the demo is for everyone)
 FAMILY = "Demo family"
 OTHER_FAMILY = "Charlie's family"
 DAYS = 180

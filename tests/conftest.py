@@ -146,7 +146,7 @@ def _own_redis() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_server(_own_redis: RedisServer, settings: Settings) -> Iterator[RedisServer]:
-    """A Redis that the test may kill, freeze and flush; behind this process and every ``live_server``."""
+    """A Redis that the test may kill, freeze and flush; behind this process and every server of ``live_servers``."""
     layer = {**settings.CHANNEL_LAYERS["default"]}
     layer["CONFIG"] = {**layer.get("CONFIG", {}), "hosts": [_own_redis.url]}
     layer["BACKEND"] = "channels_redis.pubsub.RedisPubSubChannelLayer"
@@ -168,9 +168,3 @@ def live_servers(transactional_db: None) -> Iterator[Callable[..., LiveServer]]:
             return stack.enter_context(LiveServer(**options))
 
         yield start
-
-
-@pytest.fixture
-def live_server(live_servers: Callable[..., LiveServer]) -> LiveServer:
-    """One server with one worker."""
-    return live_servers()

@@ -56,13 +56,14 @@ class Supervised:
             "environment": None if environment is None else dict(environment),
         }
         self._supervisor = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(SUPERVISOR), json.dumps(spec)],
+            [sys.executable, "-I", "-S", str(SUPERVISOR)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        if self._read() != "ready":
+        # Not as an argument, which everyone on the machine may read: the environment holds keys.
+        if self._order(json.dumps(spec)) != "ready":
             self.close()
             raise DirectoryInUse(f"{directory} is in use by another process of this checkout")
 

@@ -4,9 +4,8 @@ A program of its own, standard library alone, so that it starts in a few millise
 to it: when that closes, by SIGKILL too, the server is stopped. Should the supervisor itself be killed, the
 kernel ends the server (PR_SET_PDEATHSIG, which is tied to a thread: hence to this program's main thread).
 
-    supervisor.py '{"command": […], "directory": "/…", "log": "/…", "stop_signal": 15, …}'
-
-Orders arrive as lines: ``start``, ``signal 9``, ``stop 15``. Each is answered by one line.
+The first line it reads says what to run: ``{"command": […], "directory": "/…", "log": "/…", "stop_signal": 15, …}``.
+Orders follow as lines: ``start``, ``signal 9``, ``stop 15``. Each is answered by one line.
 """
 
 import contextlib
@@ -117,11 +116,14 @@ class Supervisor:
 
 
 def main() -> None:
-    supervisor = Supervisor(json.loads(sys.argv[1]))
     # Ctrl-C reaches a terminal's whole group; who ends first is the owner's to decide.
     for signum in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    specification = sys.stdin.readline()
+    if not specification:
+        return  # the owner is gone already
+    supervisor = Supervisor(json.loads(specification))
     if not supervisor.lock():
         print("locked", flush=True)
         return

@@ -16,6 +16,7 @@ from tests.processes import marked, new_mark
 
 SLEEPER = ["sleep", "600"]
 PATIENCE = 5.0
+SECRET = "for nobody else"
 
 OWNER = """
 import sys
@@ -47,6 +48,16 @@ def test_starting_twice_starts_one(sleeper: Supervised) -> None:
 
     assert first == second
     assert alive(first)
+
+
+def test_its_environment_stands_in_no_list_of_processes(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "SECRET_KEY": SECRET}
+    with Supervised(SLEEPER, tmp_path, temporary=False, environment=environment) as process:
+        pid = process.start()
+
+        assert alive(pid)
+        for process_id in (pid, process._supervisor.pid):
+            assert SECRET not in Path(f"/proc/{process_id}/cmdline").read_text()
 
 
 def test_closing_ends_the_server(sleeper: Supervised) -> None:
