@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
+from django.db.models import F, OuterRef, QuerySet
 
 from accounts import events
 from accounts.models import Family, Membership, Role, User
@@ -60,6 +60,10 @@ class FamilyKind(Kind):
     def automatic(self, user: Someone) -> set[str]:
         return _keys(_memberships_of(user))
 
+    def rows(self, keys: Collection[str] | None = None) -> list[QuerySet[Any]]:
+        rows = Membership.objects.filter(user=OuterRef("pk"), is_active=True)
+        return [(rows if keys is None else rows.filter(family__in=keys)).values(topic_key=F("family"))]
+
 
 class UserKind(Kind):
     """What is one user's own, for that user."""
@@ -71,6 +75,10 @@ class UserKind(Kind):
 
     def automatic(self, user: Someone) -> set[str]:
         return {str(key) for key in _active(user).values_list("pk", flat=True)}
+
+    def rows(self, keys: Collection[str] | None = None) -> list[QuerySet[Any]]:
+        rows = User.objects.filter(pk=OuterRef("pk"))
+        return [(rows if keys is None else rows.filter(pk__in=keys)).values(topic_key=F("pk"))]
 
 
 _things: list[Things] = []

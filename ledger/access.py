@@ -8,10 +8,11 @@ takes all of its accounts along. Everything is asked of the database: what a con
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 
 from accounts.access import MANAGERS, families_of, may_manage, may_write, role_in
 from accounts.models import Membership, User
@@ -26,8 +27,7 @@ def visible_accounts(user: Someone) -> QuerySet[Account]:
     """The accounts the user may see now."""
     if user.pk is None:
         return Account.objects.none()
-    in_family = Q(_member(user)) & (Q(is_private=False) | Q(owner=user.pk))
-    return Account.objects.filter(in_family | _shared(user))
+    return Account.objects.filter(_seen_by(user.pk, user.pk))
 
 
 def accounts_open_to_family(family_id: UUID) -> QuerySet[Account]:
@@ -112,12 +112,23 @@ class AccountKind(Kind):
         """Those the user may see but none of their families' topics carries."""
         if user.pk is None:
             return set()
-        return _keys(visible_accounts(user).filter(Q(is_private=True) | ~Q(_member(user))))
+        return _keys(visible_accounts(user).filter(Q(is_private=True) | ~Q(_member(user.pk))))
+
+    def rows(self, keys: Collection[str] | None = None) -> list[QuerySet[Any]]:
+        user, outer = OuterRef("pk"), OuterRef(OuterRef("pk"))  # from a row, and from a row's own subquery
+        if keys is not None:
+            return [Account.objects.filter(_seen_by(user, outer), pk__in=keys).values(topic_key=F("pk"))]
+        # Two ways that each begin at the user's own rows: together they are one way through all accounts.
+        own = Account.objects.filter(Q(_member(outer)), owner=user, is_private=True)
+        shares = AccountShare.objects.filter(user=user)
+        member = Exists(Membership.objects.filter(user=outer, is_active=True, family=OuterRef("account__family")))
+        shared = shares.filter(Q(account__is_private=True) | ~Q(member))
+        return [own.values(topic_key=F("pk")), shared.values(topic_key=F("account"))]
 
 
 def account_topics_through(user: User, family_id: UUID) -> Iterable[Topic]:
     """The account topics the user reads as a member of the family. For ``accounts.access.register_things``."""
-    mine = Q(is_private=False) | Q(owner=user.pk) | _shared(user)
+    mine = Q(is_private=False) | Q(owner=user.pk) | Q(_shared(user.pk))
     ids = Account.objects.filter(mine, family=family_id).order_by("pk").values_list("pk", flat=True)
     return [account_topic(pk) for pk in ids]
 
@@ -140,14 +151,23 @@ def sees_as_member(user_id: UUID, account: Account) -> bool:
     return Membership.objects.filter(family=account.family_id, user=user_id, is_active=True).exists()
 
 
-def _member(user: Someone) -> Exists:
-    memberships = Membership.objects.filter(user=user.pk, is_active=True, user__is_active=True)
+def _seen_by(user: object, inner: object) -> Q:
+    """The accounts of the user's families, as far as they are open or the user's own, and those shared with them.
+
+    ``user`` is the key as an account's row is compared with it; ``inner`` the same, as its subqueries say it.
+    """
+    in_family = Q(_member(inner)) & (Q(is_private=False) | Q(owner=user))
+    return in_family | Q(_shared(inner))
+
+
+def _member(user: object) -> Exists:
+    memberships = Membership.objects.filter(user=user, is_active=True, user__is_active=True)
     return Exists(memberships.filter(family=OuterRef("family")))
 
 
-def _shared(user: Someone) -> Q:
-    shares = AccountShare.objects.filter(user=user.pk, user__is_active=True)
-    return Q(Exists(shares.filter(account=OuterRef("pk"))))
+def _shared(user: object) -> Exists:
+    shares = AccountShare.objects.filter(user=user, user__is_active=True)
+    return Exists(shares.filter(account=OuterRef("pk")))
 
 
 def _keys(accounts: QuerySet[Account]) -> set[str]:

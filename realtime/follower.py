@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ from realtime.protocol.cursor import Cursor
 from realtime.protocol.entry import Batch, Entry, decode_batch
 from realtime.protocol.subscriber import Reason
 from realtime.relay import pause, relay
+from realtime.tail import Tail, empty, recent
 from realtime.threads import run_db
 
 logger = logging.getLogger("realtime.follower")
@@ -43,8 +44,7 @@ class Follower:
         self.position = 0
         self.check = 0
         self.histories = 0  # it has stood in; a restored log may bear the name of the one before
-        self._tail: list[Entry] = []
-        self._tail_bytes = 0
+        self.tail = Tail()
         self._broken: Reason | None = None
         self._on_entries = on_entries
         self._on_reset = on_reset
@@ -97,12 +97,9 @@ class Follower:
             metrics.batches.labels("taken").inc()
             self._append(batch.entries[self.position + 1 - batch.first :])
 
-    def since(self, position: int) -> list[Entry] | None:
-        """Entries behind ``position`` from memory, or None where the tail begins later."""
-        missing = self.position - position
-        if missing > len(self._tail):
-            return None
-        return self._tail[len(self._tail) - missing :] if missing > 0 else []
+    def since(self, position: int, topics: Iterable[str] | None = None) -> list[Entry] | None:
+        """Entries behind ``position`` from memory, of all topics or the given; None where the tail begins later."""
+        return self.tail.since(position, topics)
 
     async def reach(self, position: int) -> bool:
         """Wait until this process is complete up to ``position``; False if the log does not go that far in time.
@@ -128,11 +125,11 @@ class Follower:
             self._waiting.pop(arrival, None)
         return True
 
-    def restart(self, head: log.Head) -> None:
-        """Stand at the head of another history, with an empty tail."""
+    def restart(self, head: log.Head, tail: Tail | None = None) -> None:
+        """Stand at the head of another history, with nothing in memory but the ``tail`` given."""
         self.epoch, self.position, self.check = head.epoch, head.position, head.check
         self.histories += 1
-        self._tail, self._tail_bytes = [], 0
+        self.tail = tail or empty(head)
         self._broken = None
         metrics.follower_position.set(self.position)
         self._arrived(math.inf)
@@ -141,25 +138,10 @@ class Follower:
         if not entries:
             return
         self.position, self.check = entries[-1].position, entries[-1].check
-        self._tail += entries
-        self._tail_bytes += sum(len(entry.data) for entry in entries)
-        self._trim()
+        self.tail.append(entries)
         metrics.follower_position.set(self.position)
         self._on_entries(entries)
         self._arrived(self.position)
-
-    def _trim(self) -> None:
-        """Cut the tail to its bounds, in large steps as a list gives up its front slowly."""
-        if len(self._tail) <= 2 * conf.TAIL_EVENTS and self._tail_bytes <= 2 * conf.TAIL_BYTES:
-            return
-        kept, size = 0, 0
-        for entry in reversed(self._tail):
-            size += len(entry.data)
-            if kept >= conf.TAIL_EVENTS or size > conf.TAIL_BYTES:
-                break
-            kept += 1
-        self._tail = self._tail[len(self._tail) - kept :]
-        self._tail_bytes = sum(len(entry.data) for entry in self._tail)
 
     def _arrived(self, position: float) -> None:
         """Tell those who wait for a place up to ``position``."""
@@ -192,7 +174,7 @@ class Follower:
         if self._broken is not None:  # starting over failed: until it is done, nothing else is
             await self._on_reset(self._broken)
         if not self.started:
-            self.restart(await run_db(log.head))
+            self.restart(*await run_db(_newest))
         while True:
             try:
                 page = await run_db(log.follow, self.position, self.check, self.epoch)
@@ -238,6 +220,12 @@ class Follower:
             metrics.batches.labels("unreadable").inc()
             return
         self.take(batch)
+
+
+def _newest() -> tuple[log.Head, Tail]:
+    """Where the log ends, and what came last: from it the clients that come back to a new process are served."""
+    head = log.head()
+    return head, recent(head)
 
 
 def _obey_cancellation() -> None:

@@ -271,10 +271,9 @@ async def test_the_tail_is_bounded_and_what_it_gives_is_whole(sizes: list[list[i
             entries += new
             it.follower.take(Batch("e", new[0].position, new[-1].position, new))
 
-            tail = it.follower._tail
+            tail = it.follower.tail
             assert len(tail) <= 2 * 10
-            assert sum(len(entry.data) for entry in tail) <= 2 * 2048
-            assert tail == entries[len(entries) - len(tail) :]
+            assert sum(len(entry.data) for entry in entries[len(entries) - len(tail) :]) == tail.size <= 2 * 2048
             for back in range(len(entries) + 1):
                 since = it.follower.since(it.follower.position - back)
                 assert since == (entries[len(entries) - back :] if back <= len(tail) else None)
