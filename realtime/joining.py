@@ -18,6 +18,7 @@ from realtime.protocol.entry import Entry
 from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Frame
 from realtime.protocol.subscriber import Reason, joinings
+from realtime.settling import settle
 from realtime.threads import run_db
 
 
@@ -124,6 +125,7 @@ class _Joining:
 def _begin(user: Any, topic: str, after: int | None, behind: int | None) -> tuple[_Start, Reason | None]:
     """Check the right, and find where to begin. Raises ``forbidden``."""
     _check_right(user, topic)  # first: any text will do as a topic until then
+    settle(user.pk)
     head, seqs = log.heads([topic])
     position, reason = _place(topic, after, behind, head, seqs[topic])
     return _Start(head.epoch, _from_joining(user, topic, position), head.position, seqs[topic]), reason

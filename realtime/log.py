@@ -143,6 +143,15 @@ def control_entries(user_id: object, after: int) -> list[Entry]:
     return [_entry(row) for row in rows.order_by("position")]
 
 
+def control_waits(user_id: object) -> bool:
+    """Whether a control entry about the user is committed and has no place yet."""
+    rows = Outgoing.objects.using(database()).filter(
+        topics=f"{CONTROL_PREFIX}{user_id}",
+        topics__startswith=CONTROL_PREFIX,  # names the index, which does not grow under a dump as the table does
+    )
+    return rows.exists()
+
+
 def sessions_ended(after: int) -> set[str]:
     """The users some of whose sessions ended behind a position."""
     rows = Event.objects.using(database()).filter(type=SESSIONS_ENDED, topic__startswith=CONTROL_PREFIX)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from realtime.protocol.entry import CONTROL_PREFIX
 from realtime.publishing import PublishingModel, PublishingQuerySet, Refused
 
 __all__ = [
@@ -46,6 +47,11 @@ class Outgoing(models.Model):
     class Meta:
         verbose_name = _("outgoing event")
         verbose_name_plural = _("outgoing events")
+        indexes = [
+            models.Index(
+                fields=["topics"], condition=models.Q(topics__startswith=CONTROL_PREFIX), name="waiting_about_a_user"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} to {self.topics}"

@@ -26,6 +26,7 @@ from realtime.protocol.subscriber import (
     page_problem,
     resume_problem,
 )
+from realtime.settling import settle
 from realtime.threads import run_db
 
 Who = Callable[[], Any]
@@ -64,6 +65,7 @@ def open_subscriber(who: Who, wanted: Wanted, cursor: Cursor | None, since: int 
     for _ in range(5):
         user = who()
         granted = _granted(user, wanted)
+        settle(user.pk)
         head, seqs = log.heads(granted)
         behind = log.control_entries(user.pk, start)
         if not behind:

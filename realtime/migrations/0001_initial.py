@@ -30,6 +30,13 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "outgoing event",
                 "verbose_name_plural": "outgoing events",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("topics__startswith", "control:")),
+                        fields=["topics"],
+                        name="waiting_about_a_user",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(

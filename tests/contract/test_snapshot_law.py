@@ -118,11 +118,11 @@ async def test_snapshots_taken_while_others_write_without_a_pause_lead_to_the_sa
             parts, cursor = await (reader.resources, reader.lists)[len(replicas) % 2]()
             replicas.append((Replica(parts), cursor))
         await writing
-        last = await end_of(world, "alice", world.start)
+        await say_last_word(world, "alice")
         for number, (replica, cursor) in enumerate(replicas):
             kind = TRANSPORTS[number % len(TRANSPORTS)]
             async with kind(server.url, access_token(world.alice), cursor=cursor) as client:
-                await follow(client, replica, reader, last)
+                await follow(client, replica, reader, await last_behind(world, "alice", cursor))
         fresh = Replica((await reader.resources())[0])
 
     assert len(replicas) >= 3
@@ -154,9 +154,19 @@ async def take(frame: Frame, replica: Replica, reader: Reader) -> None:
 
 
 async def end_of(world: World, who: str, cursor: str) -> set[tuple[str, int]]:
-    """Say a last word, and return the last place of each topic that the user hears without asking."""
+    """Say a last word, and return the last place behind the cursor of each topic that the user hears without asking."""
+    await say_last_word(world, who)
+    return await last_behind(world, who, cursor)
+
+
+async def say_last_word(world: World, who: str) -> None:
+    """Tell the user something, and let the log take it in."""
     await work(notices.send, "the last word", user=world.people[who])
     await drained()
+
+
+async def last_behind(world: World, who: str, cursor: str) -> set[tuple[str, int]]:
+    """The last place behind the cursor of each topic that the user hears without asking."""
     entries = await work(lambda: logged(topics.automatic(world.people[who]), cursor))
     return set({entry.topic: entry.seq for entry in entries}.items())
 

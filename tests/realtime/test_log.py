@@ -387,8 +387,8 @@ def test_two_who_begin_a_log_at_once_begin_the_same() -> None:
 @on_postgresql
 def test_who_finds_the_log_just_begun_by_another_holds_its_head_too() -> None:
     tell(1)
-    begun, let_go, second_has_it = Flag(), Flag(), Flag()
-    refused: list[str] = []
+    begun, let_go = Flag(), Flag()
+    looks: list[bool] = []
 
     def begin_slowly(execute: Any, sql: str, *args: Any) -> Any:
         result = execute(sql, *args)
@@ -397,37 +397,35 @@ def test_who_finds_the_log_just_begun_by_another_holds_its_head_too() -> None:
             let_go.wait(PATIENCE)
         return result
 
-    def first() -> None:
-        with connection.execute_wrapper(begin_slowly):
-            log.sequence()
-
     def look_who_holds_it(execute: Any, sql: str, *args: Any) -> Any:
-        if Outgoing._meta.db_table in sql and not second_has_it.is_set():
-            second_has_it.set()
-            all_at_once([take_the_head])
+        if Outgoing._meta.db_table in sql and not looks:
+            looks.extend(all_at_once([head_is_held]))
         return execute(sql, *args)
 
-    def take_the_head() -> None:
-        try:
-            with transaction.atomic():
-                LogHead.objects.select_for_update(nowait=True).get()
-        except OperationalError as error:
-            refused.append(str(error))
-
-    def second() -> None:
-        with connection.execute_wrapper(look_who_holds_it):
-            log.sequence()
-
-    with beside(first) as one:
+    with beside(partial(sequence_within, begin_slowly)) as one:
         begun.wait(PATIENCE)
-        with beside(second) as two:
+        with beside(partial(sequence_within, look_who_holds_it)) as two:
             until_somebody_waits_for_a_lock()
             tell(2)
             let_go.set()
 
     assert (one.result(), two.result()) == (None, None)
-    assert len(refused) == 1
+    assert looks == [True]
     assert numbers(log.read(0).entries) == [1, 2]
+
+
+def sequence_within(wrapper: Any) -> None:
+    with connection.execute_wrapper(wrapper):
+        log.sequence()
+
+
+def head_is_held() -> bool:
+    try:
+        with transaction.atomic():
+            LogHead.objects.select_for_update(nowait=True).get()
+    except OperationalError:
+        return True
+    return False
 
 
 def ready() -> Flag:
