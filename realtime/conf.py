@@ -29,6 +29,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     TICK: Annotated[float, Meta(gt=0, description="Seconds between two looks at the log, before jitter.")] = 0.5
     TICK_JITTER: Annotated[float, Meta(ge=0, le=1, description="Share of a tick that is random.")] = 0.2
     SEQUENCE_BATCH: Annotated[int, Meta(ge=1, le=5000, description="Outbox rows sequenced per transaction.")] = 500
+    SEQUENCE_PAUSE: Annotated[
+        float, Meta(ge=0, le=1, description="Least seconds from one sequencing of a process to its next.")
+    ] = 0.01
     HEAD_TIMEOUT: Annotated[
         float, Meta(gt=0, description="Seconds to wait for, and to hold idle, the lock on the log's head.")
     ] = 1.0
@@ -47,6 +50,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     TAIL_BYTES: Annotated[int, Meta(ge=1024, description="Bytes of recent entries kept in memory.")] = 64 * 1024 * 1024
     PAGE: Annotated[int, Meta(ge=1, le=5000, description="Entries read from the log at a time.")] = 500
     START_TIMEOUT: Annotated[float, Meta(gt=0, description="Seconds a connection waits for the follower.")] = 5.0
+    FANOUT_SLICE: Annotated[
+        float, Meta(gt=0, description="Seconds a large fan-out may hold the event loop at a stretch.")
+    ] = 0.005
+    WRITE_BYTES: Annotated[
+        int, Meta(ge=1024, description="Bytes of events that are joined into one write to a client.")
+    ] = 64 * 1024
     UNSENT_BYTES: Annotated[
         int, Meta(ge=1024, description="Bytes unsent to one client before it is closed as too slow.")
     ] = 1024 * 1024
@@ -54,7 +63,31 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float,
         Meta(gt=0, description="Seconds one write may be stuck before the client is closed as too slow."),
     ] = 10.0
+    RIGHTS_CACHE: Annotated[
+        float,
+        Meta(ge=0, description="Seconds a user's rights are kept, at most, until a control entry; 0: not at all."),
+    ] = 30
+    RIGHTS_USERS: Annotated[int, Meta(ge=1, description="Users whose rights are kept in memory per process.")] = 20_000
+    RIGHTS_BATCH: Annotated[int, Meta(ge=1, le=1000, description="Clients whose rights one query reads, at most.")] = (
+        200
+    )
     DB_THREADS: Annotated[int, Meta(ge=1, description="Threads that read the log and rights.")] = 4
+    # The server
+    HANDSHAKE_BYTES: Annotated[int, Meta(ge=1024, description="Bytes of a request that opens a WebSocket.")] = 16 * 1024
+    HANDSHAKE_HEADERS: Annotated[int, Meta(ge=10, description="Headers of a request that opens a WebSocket.")] = 100
+    SEND_BYTES: Annotated[
+        int, Meta(ge=0, description="Bytes unsent to one client above which ASGI's send waits, and its pings too.")
+    ] = 64 * 1024
+    CLOSE_TIMEOUT: Annotated[
+        float, Meta(gt=0, description="Seconds a client has to answer a close and take what was sent before it.")
+    ] = 5.0
+    DRAIN_SPREAD: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds over which a server that ends sends its clients away, or half its drain.",
+        ),
+    ] = 5.0
     # Clients
     HEARTBEAT_INTERVAL: Annotated[float, Meta(gt=0, description="Seconds between Pings to a WebSocket.")] = 30
     HEARTBEAT_TIMEOUT: Annotated[float, Meta(gt=0, description="Seconds of silence before 4408.")] = 60

@@ -18,6 +18,6 @@ def confirm(user: Any, event_ids: Iterable[UUID], transport: str) -> None:
     wanting = Event.objects.using(log.database()).filter(event_id__in=list(event_ids), ack=True)
     known = set(wanting.values_list("event_id", flat=True))
     Receipt.objects.bulk_create(
-        [Receipt(event_id=event_id, user=user, transport=transport) for event_id in known],
+        [Receipt(event_id=event_id, user_id=user.pk, transport=transport) for event_id in known],
         ignore_conflicts=True,
     )

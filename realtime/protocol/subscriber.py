@@ -52,10 +52,21 @@ class Subscriber:
     """One client's place in the log: epoch, topics, position sent, position of its rights.
 
     ``topics`` maps each topic to the position behind which its entries may be sent: 0, or the latest joining.
-    Entries must be offered in the order of the log; one offered again is ignored.
+    Entries must be offered in the order of the log; one offered again is ignored. ``live`` is the hub's mark: it hears
+    what comes, and is fed by nobody else.
     """
 
-    __slots__ = ("changes", "check", "control", "ended", "epoch", "position", "rights_position", "topics", "user_id")
+    __slots__ = (
+        "changes",
+        "check",
+        "ended",
+        "epoch",
+        "live",
+        "position",
+        "rights_position",
+        "topics",
+        "user_id",
+    )
 
     def __init__(
         self,
@@ -68,7 +79,6 @@ class Subscriber:
         check: int = 0,
     ) -> None:
         self.user_id = user_id
-        self.control = f"{CONTROL_PREFIX}{user_id}"
         self.epoch = epoch
         self.position = position
         self.check = check
@@ -76,6 +86,12 @@ class Subscriber:
         self.topics = dict(topics)
         self.changes = 0  # control entries obeyed: rights read before the last of them are stale
         self.ended = False  # what stands behind the end of the sessions is for nobody
+        self.live = False
+
+    @property
+    def control(self) -> str:
+        """The topic of the control entries for this user."""
+        return f"{CONTROL_PREFIX}{self.user_id}"
 
     @property
     def cursor(self) -> Cursor:
@@ -87,10 +103,10 @@ class Subscriber:
         if entry.position <= self.position or self.ended:
             return NOTHING
         self.position, self.check = entry.position, entry.check
-        if entry.topic == self.control:
-            return self._obey(entry)
         start = self.topics.get(entry.topic)
-        return NOTHING if start is None or entry.position <= start else ONLY_DELIVER
+        if start is None:
+            return self._obey(entry) if entry.topic == self.control else NOTHING
+        return NOTHING if entry.position <= start else ONLY_DELIVER
 
     def advance(self, position: int, check: int) -> None:
         """Stand at a later place: nothing up to there is on this subscriber's topics and unsent."""

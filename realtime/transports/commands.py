@@ -34,7 +34,7 @@ async def handle(client: RealtimeConsumer, raw: str | bytes) -> None:
     """Do what one message asks, and answer. Errors leave the connection open unless they are many, or it is too big."""
     reply_to: messages.ReplyTo = None
     try:
-        if not client.bucket.take(client.loop.time()):
+        if not client.may_command():
             raise ProtocolError("rate_limited")
         command = messages.parse_command(
             raw, max_size=conf.MAX_MESSAGE, max_depth=conf.MAX_DEPTH, msgpack=client.binary
@@ -159,6 +159,7 @@ async def _authenticate(client: RealtimeConsumer, command: Authenticate) -> None
         raise ProtocolError("unauthenticated", refusal.message) from refusal
     if fresh.user.pk != client.user.pk:
         raise ProtocolError("forbidden", "This token is another user's: connect anew with it.")
-    client.credentials, client.expires_at = fresh, fresh.expires_at
+    client.credentials = fresh
+    client.hub.heart.add(client)  # its end is another one now
     until = messages.timestamp(fresh.expires_at) if fresh.expires_at else None
     client.say(messages.authenticated(until, command.reply_to))

@@ -8,52 +8,91 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, cast
 
+import msgspec
 from django.db import Error as DatabaseError
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from realtime.conf import conf
 from realtime.hub import Hub, hub
+from realtime.members import Wire
 from realtime.metrics import metrics
 from realtime.protocol import messages
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.errors import ProtocolError
-from realtime.protocol.frame import Frame
+from realtime.protocol.frame import Form, Frame
 from realtime.protocol.subscriber import Reason, Subscriber
 from realtime.resume import Opening, Wanted, open_subscriber, replay
 from realtime.threads import run_db
-from realtime.tokens import Credentials, authenticate_scope, recheck
+from realtime.tokens import By, Credentials, authenticate_scope, recheck
 from realtime.transports.commands import take_up_gained
+from realtime.transports.outlet import WayOut
 
 logger = logging.getLogger("realtime.connection")
 
 
+class Known(NamedTuple):
+    """What a connection keeps of its user for hours; whoever needs more asks the database who they are by then."""
+
+    pk: Any
+    is_staff: bool
+
+
 class Connection(ABC):
-    """One client. Subclasses say frames, close, and listen; this class decides when."""
+    """One client. Subclasses say frames, close, and listen; this class decides when.
+
+    There may be ten thousand of them, and most do nothing: what only some need is made when it is needed, and what
+    only admission needs is let go after it.
+    """
 
     transport: ClassVar[str]
     may_subscribe = False
 
     hub: Hub
-    credentials: Credentials
-    user: Any
-    expires_at: datetime | None
-    asked: Wanted
-    opening: Opening
     state: Subscriber
+    user: Known
+    wire: Wire | None = None
+    form: Form | None = None
+    slot = 0
+    outlet: WayOut
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.closing = False
-        self.lock = asyncio.Lock()  # one topic is taken up at a time
+        self.expires_at: datetime | None = None
+        self.asked = Wanted()
+        self.opening: Opening | None = None
+        self._by: By = "header"
+        self._claims = b""
         self._replaying = False
-        self._gains: list[tuple[tuple[str, ...], int]] = []
-        self._helpers: set[asyncio.Task[None]] = set()
+        self._lock: asyncio.Lock | None = None
+        self._gains: tuple[tuple[tuple[str, ...], int], ...] = ()
+        self._helpers: set[asyncio.Task[None]] | None = None
+
+    @property
+    def lock(self) -> asyncio.Lock:
+        """Held while a topic is taken up: one at a time."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
+
+    @property
+    def credentials(self) -> Credentials:
+        """What admitted this client."""
+        return Credentials(cast("Any", self.user), self.expires_at, self._by, msgspec.json.decode(self._claims))
+
+    @credentials.setter
+    def credentials(self, credentials: Credentials) -> None:
+        user = credentials.user
+        self.user = Known(user.pk, bool(getattr(user, "is_staff", False)))
+        self.expires_at = credentials.expires_at
+        self._by, self._claims = credentials.by, msgspec.json.encode(credentials.claims)
 
     @abstractmethod
     def say(self, frame: bytes) -> None:
@@ -67,10 +106,6 @@ class Connection(ABC):
     def close(self, error: ProtocolError) -> None:
         """End the connection for this reason, once; what was written before is sent before."""
 
-    @abstractmethod
-    async def flushed(self) -> None:
-        """Wait until little is unsent."""
-
     async def admit(self, scope: Mapping[str, Any], wanted: Callable[[Any], Wanted], cursor: Cursor | None) -> None:
         """Authenticate, read rights and find the client's place. Raises ProtocolError when it is refused."""
         try:
@@ -78,9 +113,9 @@ class Connection(ABC):
             await self.hub.ready()
             # From before the credential is looked at: whatever ends it later stands behind this position.
             since = self.hub.follower.position
-            self.credentials = await authenticate_scope(scope)
-            self.user, self.expires_at = self.credentials.user, self.credentials.expires_at
-            self.asked = wanted(self.user)
+            credentials = await authenticate_scope(scope)
+            self.credentials = credentials
+            self.asked = wanted(credentials.user)
             self.opening = await run_db(open_subscriber, self.who, self.asked, cursor, since)
             self.state = self.opening.state
         except DatabaseError as error:
@@ -92,23 +127,30 @@ class Connection(ABC):
 
     def greeting(self) -> bytes:
         """The first frame, ``Connected``."""
+        opening = self._opened()
         return messages.connected(
             timestamp=messages.timestamp(timezone.now()),
             user_id=self.user.pk,
             connection_id=uuid7(),
             cursor=self.state.cursor.encode(),
-            topics=self.opening.seqs,
+            topics=opening.seqs,
             heartbeat=(conf.HEARTBEAT_INTERVAL, conf.HEARTBEAT_TIMEOUT),
             expires_at=messages.timestamp(self.expires_at) if self.expires_at else None,
         )
 
     async def catch_up(self) -> None:
         """Send what the client lacks and let it hear what comes; close the connection where that cannot be done."""
-        if self.opening.reset is not None:
-            self.reset(self.opening.reset, self.opening.seqs)
-        if self.opening.lost:
-            self.revoked(sorted(self.opening.lost))
+        opening = self._opened()
+        self.opening = None
+        if opening.reset is not None:
+            self.reset(opening.reset, opening.seqs)
+        if opening.lost:
+            self.revoked(sorted(opening.lost))
         await self._replay()
+
+    def _opened(self) -> Opening:
+        assert self.opening is not None, "a client is greeted and caught up with once, after it was admitted"
+        return self.opening
 
     async def _replay(self) -> None:
         self._replaying = True
@@ -131,6 +173,8 @@ class Connection(ABC):
     def help(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside this connection, ended with it."""
         task = self.loop.create_task(work)
+        if self._helpers is None:
+            self._helpers = set()
         self._helpers.add(task)
         task.add_done_callback(self._helpers.discard)
 
@@ -138,7 +182,7 @@ class Connection(ABC):
         """Leave everything; nothing is sent any more."""
         self.closing = True
         self.hub.leave(self)
-        for task in self._helpers:
+        for task in self._helpers or ():
             task.cancel()
 
     def count_close(self, error: ProtocolError) -> None:
@@ -159,7 +203,7 @@ class Connection(ABC):
     def gained(self, topics: Iterable[str], position: int) -> None:
         """Take up, of the topics gained, those that come without asking."""
         if self.asked.automatic:
-            self._gains.append((tuple(topics), position))
+            self._gains += ((tuple(topics), position),)
             if self.hub.has(self):
                 self._take_up_gains()
 
@@ -188,12 +232,28 @@ class Connection(ABC):
         """Say that the cursor is worth nothing."""
         self.say(messages.reset(reason, self.state.cursor.encode(), seqs))
 
-    def beat(self, now: float) -> None:
-        """Close a connection whose credential has expired; looked at about once a second."""
-        if not self.closing and self.expires_at is not None and self.expires_at <= timezone.now():
+    def drain(self) -> None:
+        """Close because the server ends."""
+        self.close(ProtocolError("draining"))
+
+    def lagging(self, size: int) -> None:
+        """Take note that a fan-out wrote ``size`` bytes, and that not all went out at once."""
+        self.outlet.lagging(size)
+
+    async def flushed(self) -> None:
+        """Wait until little is unsent."""
+        await self.outlet.flushed()
+
+    def beat(self, now: float) -> float:
+        """Close a connection whose credential has expired; say when to look again."""
+        if self.expires_at is None:
+            return math.inf
+        left = (self.expires_at - timezone.now()).total_seconds()
+        if left <= 0 and not self.closing:
             self.close(ProtocolError("token_expired"))
+        return now + left
 
     def _take_up_gains(self) -> None:
-        gains, self._gains = self._gains, []
+        gains, self._gains = self._gains, ()
         for gained, position in gains:
             self.help(take_up_gained(self, gained, position))

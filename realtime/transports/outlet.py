@@ -10,12 +10,34 @@ import types
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from realtime.conf import conf
 
 Message = Mapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
+
+
+class WayOut(Protocol):
+    """What a transport asks of the way to its client, whatever that is."""
+
+    def write(self, message: Any, size: int) -> None:
+        """Send a message in the form of this way, ``size`` bytes long, behind all before it. Never waits."""
+
+    def lagging(self, size: int) -> None:
+        """Take note that somebody else wrote ``size`` bytes the same way, and that not all went out at once."""
+
+    def end(self, message: Message) -> None:
+        """Send the server's last message, an ASGI one, behind all that was written."""
+
+    async def flushed(self) -> None:
+        """Wait until little is unsent, or the client is given up."""
+
+    async def finished(self) -> None:
+        """Wait until nothing is unsent, or the client is given up."""
+
+    def abandon(self) -> None:
+        """Send nothing more, and forget what waits."""
 
 
 class Outlet:
@@ -37,7 +59,7 @@ class Outlet:
         self._send = send
         self._on_fault = on_fault
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Message, int]] = deque()
+        self._waiting: deque[tuple[Message, int]] | None = None  # made for who lets us wait: it is not small
         self._unsent = 0
         self._task: asyncio.Task[None] | None = None
         self._stuck: asyncio.TimerHandle | None = None
@@ -52,11 +74,7 @@ class Outlet:
         if self._fault:
             return
         if self._task is not None:
-            self._waiting.append((message, size))
-            self._unsent += size
-            # One message alone says nothing about the client: a snapshot may be as large as it likes.
-            if self._unsent > conf.UNSENT_BYTES and len(self._waiting) > 1:
-                self._fail(slow=True)
+            self._wait(message, size)
             return
         sending: Coroutine[Any, Any, None] = self._send(message)  # type: ignore[assignment]
         try:
@@ -68,6 +86,13 @@ class Outlet:
             return
         self._stuck = self._loop.call_later(conf.UNSENT_SECONDS, self._fail, True)
         self._task = self._loop.create_task(self._go_on(sending, awaited))
+
+    def lagging(self, size: int) -> None:
+        """Nobody else writes here."""
+
+    def end(self, message: Message) -> None:
+        """Send the last message, behind all that was written."""
+        self.write(message, 0)
 
     async def flushed(self) -> None:
         """Wait until at most half of the bound is unsent, or the client is given up."""
@@ -84,12 +109,21 @@ class Outlet:
     def abandon(self) -> None:
         """Send nothing more, and forget what waits."""
         self._fault = True
-        self._waiting.clear()
+        self._waiting = None
         self._wake()
         if self._stuck is not None:
             self._stuck.cancel()
         if self._task is not None:
             self._task.cancel()
+
+    def _wait(self, message: Message, size: int) -> None:
+        if self._waiting is None:
+            self._waiting = deque()
+        self._waiting.append((message, size))
+        self._unsent += size
+        # One message alone says nothing about the client: a snapshot may be as large as it likes.
+        if self._unsent > conf.UNSENT_BYTES and len(self._waiting) > 1:
+            self._fail(slow=True)
 
     async def _go_on(self, sending: Coroutine[Any, Any, None], awaited: Any) -> None:
         try:

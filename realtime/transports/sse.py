@@ -6,6 +6,7 @@ Not a view, since a view holds a thread for as long as its stream is open.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -16,8 +17,10 @@ from django.http import HttpRequest
 from realtime import origins, topics
 from realtime.conf import conf
 from realtime.handshake import query_of, request_of
+from realtime.members import Wire
 from realtime.metrics import metrics
 from realtime.protocol import messages
+from realtime.protocol.chunked import chunk
 from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Frame
 from realtime.protocol.subscriber import Reason
@@ -25,6 +28,7 @@ from realtime.resume import Wanted
 from realtime.transports.connection import Connection
 from realtime.transports.outlet import Outlet
 from realtime.transports.query import cursor_in, wanted_in
+from realtime.transports.wire import WireOutlet
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -47,12 +51,20 @@ class StreamApp:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request: a stream until either side ends it, or a refusal."""
+        stream = Stream(receive, send)
+        headers = await self._admit(stream, scope, send)
+        if headers is not None:
+            wire = (scope.get("extensions") or {}).get("realtime.wire")
+            del scope  # it is not needed for as long as the stream may last
+            await stream.run(_STREAM_HEADERS + headers, wire)
+
+    async def _admit(self, stream: Stream, scope: Mapping[str, Any], send: Send) -> Headers | None:
+        """Admit the client and return headers for the answer, or None when it has been answered."""
         request = request_of(scope)
         headers = origins.cors_headers(request)
         if request.method != "GET":
             await _answer_other_method(request, headers, send)
-            return
-        stream = Stream(receive, send)
+            return None
         try:
             query = query_of(request)
             place = request.headers.get("Last-Event-ID") or query.get("cursor")
@@ -60,8 +72,8 @@ class StreamApp:
         except ProtocolError as refusal:
             metrics.refused.labels(refusal.code).inc()
             await _refuse(refusal, headers, send)
-            return
-        await stream.run(_STREAM_HEADERS + headers)
+            return None
+        return headers
 
     def _wanted(self, user: Any, request: HttpRequest) -> Wanted:
         if self._topics_of is not None:
@@ -85,25 +97,30 @@ class Stream(Connection):
     def __init__(self, receive: Receive, send: Send) -> None:
         super().__init__()
         self._receive, self._send = receive, send
-        self._outlet = Outlet(send, self._fault)
-        self._over = asyncio.Event()
+        self._task = asyncio.current_task()
         self._next_keepalive = self.loop.time() + conf.SSE_KEEPALIVE
 
-    async def run(self, headers: Headers) -> None:
+    async def run(self, headers: Headers, wire: Wire | None) -> None:
         """Stream until the client leaves or the connection is closed."""
+        self.outlet = Outlet(self._send, self._fault)
         try:
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            if wire is not None:
+                self.wire, self.form = wire, "wire_sse"
+                self.outlet = WireOutlet(wire, self._send, self._fault, self.hub.heart)
             self._write(messages.sse_retry(conf.SSE_RETRY))
             self._write(messages.sse_chunk(self.greeting(), "Connected", self.state.cursor.encode()))
-            self.help(self._watch())
             self.help(self.catch_up())
-            await self._over.wait()
-        except asyncio.CancelledError:  # the server has waited for its streams for as long as it would
-            self.close(ProtocolError("draining"))
-            raise
+            while (await self._receive())["type"] != "http.disconnect":  # writing to who left raises nothing
+                pass
+        except asyncio.CancelledError:
+            if not self.closing:  # the server has waited for its streams for as long as it would
+                self.close(ProtocolError("draining"))
+                raise
         finally:
             self.gone()
-            self._outlet.abandon()
+            self.outlet.abandon()
+            self._task = None
 
     def say(self, frame: bytes) -> None:
         """Send a frame of this connection's own; the client keeps the cursor it has."""
@@ -122,41 +139,40 @@ class Stream(Connection):
         """End the stream by saying why."""
         if not self.closing:
             self.count_close(error)
-            self._outlet.write(_last(error), 0)
-            self.loop.call_later(CLOSE_GRACE, self._over.set)
+            self.outlet.end(_last(error))
+            self.loop.call_later(CLOSE_GRACE, self._end)
             self.help(self._end_when_sent())
 
-    async def flushed(self) -> None:
-        """Wait until little is unsent."""
-        await self._outlet.flushed()
-
-    def beat(self, now: float) -> None:
-        """Keep proxies open and the client's cursor fresh."""
-        super().beat(now)
-        if not self.closing and now >= self._next_keepalive:
+    def beat(self, now: float) -> float:
+        """Keep proxies open and the client's cursor fresh; say when to look again."""
+        expiry = super().beat(now)
+        if self.closing:
+            return math.inf
+        if now >= self._next_keepalive:
             self._next_keepalive = now + conf.SSE_KEEPALIVE
             self.hub.stand(self)
             self._write(messages.sse_keepalive(self.state.cursor.encode()))
+        return min(expiry, self._next_keepalive)
 
-    def _write(self, chunk: bytes) -> None:
+    def _write(self, event: bytes) -> None:
         if self.closing:  # the last event has been said
             return
-        self._outlet.write({"type": "http.response.body", "body": chunk, "more_body": True}, len(chunk))
+        message = {"type": "http.response.body", "body": event, "more_body": True}
+        self.outlet.write(message if self.form is None else chunk(event), len(event))
 
-    async def _watch(self) -> None:
-        """Notice a client that left: writing to it raises nothing."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._over.set()
+    def _end(self) -> None:
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
 
     async def _end_when_sent(self) -> None:
-        await self._outlet.finished()
-        self._over.set()
+        await self.outlet.finished()
+        self._end()
 
     def _fault(self, slow: bool) -> None:
         """Give up a client that the outlet cannot serve; one that is slow is told, past all that waits for it."""
         if not slow or self.closing:
-            self._over.set()
+            self.closing = True
+            self._end()
             return
         error = ProtocolError("too_slow")
         self.count_close(error)
@@ -166,12 +182,12 @@ class Stream(Connection):
         with suppress(Exception):
             async with asyncio.timeout(CLOSE_GRACE):
                 await self._send(_last(error))
-        self._over.set()
+        self._end()
 
 
 def _last(error: ProtocolError) -> MutableMapping[str, Any]:
-    chunk = messages.sse_chunk(messages.close(error), "Close", None)
-    return {"type": "http.response.body", "body": chunk, "more_body": False}
+    event = messages.sse_chunk(messages.close(error), "Close", None)
+    return {"type": "http.response.body", "body": event, "more_body": False}
 
 
 class _Typed(msgspec.Struct):

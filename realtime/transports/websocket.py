@@ -7,6 +7,7 @@ be sent is decided by the subscriber state; here it is only said in WebSocket's 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -21,11 +22,13 @@ from realtime.protocol import messages
 from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Frame
 from realtime.protocol.limits import TokenBucket
+from realtime.protocol.websocket import binary_frame, text_frame
 from realtime.resume import Wanted
 from realtime.transports.commands import handle
 from realtime.transports.connection import Connection
 from realtime.transports.outlet import Outlet
 from realtime.transports.query import cursor_in, wanted_in
+from realtime.transports.wire import WireOutlet
 
 TEXT = "realtime.v1"
 MSGPACK = "realtime.v1.msgpack"
@@ -39,15 +42,36 @@ class RealtimeConsumer(Connection, AsyncConsumer):
     transport: ClassVar[str] = "websocket"
     may_subscribe = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.scope: Any = None
+        self.base_send: Any = None
+        self.query: Any = None
+        self.task: asyncio.Task[Any] | None = None
+        self.binary = False
+        self.violations = 0
+        self.heard = self.next_ping = 0.0
+        self._bucket: TokenBucket | None = None
+
     def wanted(self) -> Wanted:
         """The topics this connection asks for. Raises ProtocolError."""
         raise NotImplementedError
 
+    @classmethod
+    def as_asgi(cls, **initkwargs: Any) -> Any:
+        """Return an ASGI application that makes a consumer for each connection."""
+
+        # Not a coroutine function: that would be one more frame kept for as long as each connection lasts.
+        def app(scope: Any, receive: Any, send: Any) -> Any:
+            return cls(**initkwargs)(scope, receive, send)
+
+        app.consumer_class = cls  # type: ignore[attr-defined]
+        app.consumer_initkwargs = initkwargs  # type: ignore[attr-defined]
+        return app
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.scope, self.receive = scope, receive
-        self.base_send: Any = send
+        self.scope, self.base_send = scope, send
         self.task = asyncio.current_task()
-        self.binary = self._subprotocol() == MSGPACK
         await receive()  # websocket.connect
         try:
             self.query = query_of(request_of(scope))
@@ -57,7 +81,10 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             await self._refuse(refusal)
             return
         try:
-            await self._serve()
+            await self._open(scope)
+            self.scope = self.query = scope = None
+            await self.catch_up()
+            await self._listen(receive)
         except asyncio.CancelledError:
             if not self.closing:
                 raise
@@ -80,6 +107,7 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             await self.base_send({"type": "websocket.http.response.body", "body": refusal.body})
             return
         await self.base_send({"type": "websocket.accept", "subprotocol": self._subprotocol()})
+        self.binary = self._subprotocol() == MSGPACK
         await self.base_send(self._message(messages.error(refusal)))
         await self.base_send({"type": "websocket.close", "code": refusal.close_code, "reason": refusal.code})
 
@@ -87,20 +115,24 @@ class RealtimeConsumer(Connection, AsyncConsumer):
         offered = self.scope.get("subprotocols", ())
         return next((name for name in (MSGPACK, TEXT) if name in offered), None)
 
-    async def _serve(self) -> None:
-        self.outlet = Outlet(self.base_send, self._fault)
-        self.bucket = TokenBucket(conf.COMMAND_RATE, conf.COMMAND_BURST, self.loop.time())
-        self.violations = 0
+    async def _open(self, scope: Any) -> None:
+        """Accept, and greet."""
+        subprotocol = self._subprotocol()
+        self.binary = subprotocol == MSGPACK
+        self.wire = (scope.get("extensions") or {}).get("realtime.wire")
+        if self.wire is None:
+            self.outlet = Outlet(self.base_send, self._fault)
+        else:
+            self.form = "wire_binary" if self.binary else "wire"
+            self.outlet = WireOutlet(self.wire, self.base_send, self._fault, self.hub.heart)
         self.heard = self.loop.time()
         self.next_ping = self.heard + conf.HEARTBEAT_INTERVAL
-        await self.base_send({"type": "websocket.accept", "subprotocol": self._subprotocol()})
+        await self.base_send({"type": "websocket.accept", "subprotocol": subprotocol})
         self.say(self.greeting())
-        await self.catch_up()
-        await self._listen()
 
-    async def _listen(self) -> None:
+    async def _listen(self, receive: Any) -> None:
         while True:
-            message = await self.receive()
+            message = await receive()
             if message["type"] == "websocket.disconnect":
                 return
             self.heard = self.loop.time()
@@ -108,21 +140,40 @@ class RealtimeConsumer(Connection, AsyncConsumer):
                 raw = message.get("text")
                 await handle(self, raw if raw is not None else message.get("bytes") or b"")
 
+    def may_command(self) -> bool:
+        """Whether the client has not sent more commands than it may; counts this one."""
+        now = self.loop.time()
+        if self._bucket is None:
+            self._bucket = TokenBucket(conf.COMMAND_RATE, conf.COMMAND_BURST, now)
+        return self._bucket.take(now)
+
     def say(self, frame: bytes) -> None:
         """Send a frame of this connection's own."""
         self.outlet.write(self._message(frame), len(frame))
 
-    def _message(self, frame: bytes) -> Mapping[str, Any]:
-        if self.binary:
-            return {"type": "websocket.send", "bytes": messages.to_msgpack(frame)}
-        return {"type": "websocket.send", "text": frame.decode()}
+    def _message(self, frame: bytes) -> Any:
+        """What the outlet takes: framed bytes, or an ASGI message."""
+        payload = messages.to_msgpack(frame) if self.binary else frame
+        if self.form is not None:
+            return binary_frame(payload) if self.binary else text_frame(payload)
+        return {"type": "websocket.send", **({"bytes": payload} if self.binary else {"text": payload.decode()})}
+
+    def deliver(self, frame: Frame) -> None:
+        """Send an event."""
+        if self.form is not None:
+            data: bytes = getattr(frame, self.form)
+            self.outlet.write(data, len(data))
+        elif self.binary:
+            self.outlet.write({"type": "websocket.send", "bytes": frame.msgpack}, len(frame.msgpack))
+        else:
+            self.outlet.write({"type": "websocket.send", "text": frame.text}, len(frame.text))
 
     def close(self, error: ProtocolError) -> None:
         """Close the connection with the error's code, once; what was written before is sent before."""
         if self.closing:
             return
         self.count_close(error)
-        self.outlet.write({"type": "websocket.close", "code": error.close_code, "reason": error.code}, 0)
+        self.outlet.end({"type": "websocket.close", "code": error.close_code, "reason": error.code})
         self.loop.call_later(CLOSE_GRACE, self._end)
 
     def _fault(self, slow: bool) -> None:
@@ -150,28 +201,19 @@ class RealtimeConsumer(Connection, AsyncConsumer):
         self.outlet.abandon()
         self.task = None
 
-    def deliver(self, frame: Frame) -> None:
-        """Send an event."""
-        if self.binary:
-            self.outlet.write({"type": "websocket.send", "bytes": frame.msgpack}, len(frame.msgpack))
-        else:
-            self.outlet.write({"type": "websocket.send", "text": frame.text}, len(frame.text))
-
-    async def flushed(self) -> None:
-        """Wait until little is unsent."""
-        await self.outlet.flushed()
-
-    def beat(self, now: float) -> None:
-        """Heartbeat, silence and expiry, looked at about once a second."""
-        super().beat(now)
+    def beat(self, now: float) -> float:
+        """Heartbeat, silence and expiry; say when to look again."""
+        expiry = super().beat(now)
         if self.closing:
-            return
-        if now - self.heard >= conf.HEARTBEAT_TIMEOUT:
+            return math.inf
+        silence = self.heard + conf.HEARTBEAT_TIMEOUT
+        if now >= silence:
             self.close(ProtocolError("heartbeat_timeout"))
         elif now >= self.next_ping:
             self.next_ping = now + conf.HEARTBEAT_INTERVAL
             self.hub.stand(self)
             self.say(messages.ping(self.state.cursor.encode()))
+        return min(expiry, silence, self.next_ping)
 
 
 class GatewayConsumer(RealtimeConsumer):

@@ -15,11 +15,12 @@ from django.utils import timezone
 from realtime import log
 from realtime.access import present
 from realtime.hub import Hub
+from realtime.members import Wire
 from realtime.models import Event, LogHead
 from realtime.outbox import publish
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.entry import Batch, Entry
-from realtime.protocol.frame import Frame
+from realtime.protocol.frame import Form, Frame
 from realtime.protocol.subscriber import Reason, Subscriber
 from realtime.resume import Opening, Wanted, open_subscriber, replay
 from realtime.threads import run_db
@@ -32,6 +33,9 @@ class Recorder:
     """One client. ``said`` holds all it was told, events by their number; ``frames`` the events as they came."""
 
     transport: ClassVar[str] = "test"
+    wire: Wire | None = None
+    form: Form | None = None
+    slot = 0
 
     def __init__(self, hub: Hub, state: Subscriber) -> None:
         self.hub = hub
@@ -74,10 +78,18 @@ class Recorder:
     def reset(self, reason: Reason, seqs: dict[str, int]) -> None:
         self.said.append(("reset", reason, seqs))
 
-    def beat(self, now: float) -> None:
+    def drain(self) -> None:
+        self.said.append("drained")
+        self.hub.leave(self)
+
+    def lagging(self, size: int) -> None:
+        self.said.append(("lagging", size))
+
+    def beat(self, now: float) -> float:
         if self.error is not None:
             raise self.error
         self.said.append("beat")
+        return now
 
     async def flushed(self) -> None:
         self.unsent = 0
@@ -100,8 +112,7 @@ async def standing(hub: Hub | None = None) -> AsyncIterator[Hub]:
         yield hub
     finally:
         await hub.follower.stop()
-        if hub._heart is not None:
-            hub._heart.cancel()
+        hub.heart.stop()
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -56,7 +56,7 @@ def smith(family: Family) -> Topic:
 
 
 def is_empty(hub: Hub) -> bool:
-    return not hub._topics and not hub._users
+    return not hub.members.topics and not hub.members.users
 
 
 # Joining and leaving
@@ -104,7 +104,7 @@ async def test_nobody_joins_who_could_not_be_sent_all_of_it(
             case "starting over":
                 hub.follower._broken = "epoch"
             case "before the tail":
-                member.state.position -= 1
+                hub.follower.restart(await run_db(log.head))
             case "too much":
                 settings.REALTIME = {**settings.REALTIME, "PAGE": 2}
 
@@ -406,7 +406,7 @@ def test_each_event_loop_has_a_hub_of_its_own_that_hears_everything(
             assert hub() is own
             hubs.append(own)
             member = await connect(own, alice, smith)
-            await until(lambda: len(hubs) == 2 and all(each._users for each in hubs))
+            await until(lambda: len(hubs) == 2 and all(each.members.users for each in hubs))
             if own is hubs[0]:
                 await run_db(lambda: tell(1, 2, 3, to=[smith]))
             await until(lambda: len(member.said) == 3)

@@ -371,7 +371,7 @@ async def test_who_leaves_while_a_topic_is_taken_up_leaves_no_trace(alice: User,
             await join_topic(hub, member, alice, smith, after=seq)
 
         assert refused.value.code == "unavailable"
-        assert not hub._topics
+        assert not hub.members.topics
         assert not hub._users
 
 

@@ -1,0 +1,118 @@
+"""The clients of one event loop as its hub knows them: by topic, by user, and what it may ask of each.
+
+Apart from the hub so that fan-out, starting over and the heartbeat can each be understood without the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import ClassVar, Protocol
+
+from realtime.protocol.frame import Form, Frame
+from realtime.protocol.subscriber import Reason, Subscriber
+
+
+class Wire(Protocol):
+    """The straight way to a client's transport, past ASGI's ``send``: ``realtime.wire`` among a scope's extensions."""
+
+    closed: bool
+    """Nothing can be written any more."""
+    unsent: int
+    """Bytes taken and not yet with the kernel."""
+
+    def write(self, data: bytes) -> None:
+        """Take whole, framed bytes, in order with whatever ``send`` wrote. Never waits, never raises."""
+
+    def drained(self, callback: Callable[[], None] | None) -> None:
+        """Call back once, when ``unsent`` falls to zero next; None forgets it."""
+
+
+class Member(Protocol):
+    """What a transport gives the hub for each client. No method raises; none but ``flushed`` waits."""
+
+    state: Subscriber
+    transport: ClassVar[str]
+    wire: Wire | None
+    form: Form | None
+    """Where a fan-out writes, and what: None has it call ``deliver`` for each frame."""
+    slot: int
+    """The wheel's note."""
+
+    def deliver(self, frame: Frame) -> None:
+        """Send an event."""
+
+    def lagging(self, size: int) -> None:
+        """Take note that a fan-out wrote ``size`` bytes, and that not all went out at once."""
+
+    def revoked(self, topics: Iterable[str]) -> None:
+        """Say that topics were taken away."""
+
+    def gained(self, topics: Iterable[str], position: int) -> None:
+        """Take up those of the topics that the client should have, from ``position`` on."""
+
+    def ended(self) -> None:
+        """Close for good: signed out or deactivated."""
+
+    def failed(self) -> None:
+        """Close, after an error of ours, in a way that makes the client come back."""
+
+    def drain(self) -> None:
+        """Close because the server ends; the client comes back elsewhere."""
+
+    def reset(self, reason: Reason, seqs: dict[str, int]) -> None:
+        """Say that the cursor is worth nothing; the state already stands at the new place."""
+
+    async def flushed(self) -> None:
+        """Wait until little is unsent, so that a replay fills no memory. Returns at once for a client that is gone."""
+
+    def beat(self, now: float) -> float:
+        """Send a heartbeat if it is time, close a client that was silent too long; say when to look again."""
+
+
+class Members:
+    """Who is on which topic, and which clients a user has."""
+
+    def __init__(self) -> None:
+        self.topics: dict[str, dict[Member, None]] = {}
+        self.users: dict[str, dict[Member, None]] = {}
+
+    def on(self, topic: str) -> Collection[Member]:
+        """The members on a topic."""
+        return self.topics.get(topic, ())
+
+    def of(self, user_id: str) -> Collection[Member]:
+        """The members of a user."""
+        return self.users.get(user_id, ())
+
+    def everybody(self) -> list[Member]:
+        """All members, at this moment."""
+        return [member for members in self.users.values() for member in members]
+
+    def add(self, member: Member) -> None:
+        """Take in a member."""
+        self.users.setdefault(member.state.user_id, {})[member] = None
+
+    def remove(self, member: Member) -> None:
+        """Forget a member that has left its topics."""
+        members = self.users[member.state.user_id]
+        del members[member]
+        if not members:
+            del self.users[member.state.user_id]
+
+    def enter(self, member: Member, topic: str) -> bool:
+        """Put a member on a topic; False if it was there already."""
+        members = self.topics.setdefault(topic, {})
+        if member in members:
+            return False
+        members[member] = None
+        return True
+
+    def drop(self, member: Member, topic: str) -> bool:
+        """Take a member off a topic; False if it was not there."""
+        members = self.topics.get(topic, {})
+        if member not in members:
+            return False
+        del members[member]
+        if not members:
+            del self.topics[topic]
+        return True

@@ -1,0 +1,50 @@
+"""Another history begins: a restored or failed-over database, or a log whose epoch was renewed.
+
+Apart from the hub because it is the one time that rights and places of everybody are read anew together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib.auth import get_user_model
+
+from realtime import log, topics
+from realtime.protocol.subscriber import Reason
+from realtime.threads import run_db
+
+if TYPE_CHECKING:
+    from realtime.hub import Hub
+
+
+async def start_over(hub: Hub, reason: Reason) -> None:
+    """Read rights again, tell everyone where it stands, then follow the new log."""
+    wanted: dict[str, set[str]] = {}
+    for member in hub.members.everybody():
+        wanted.setdefault(member.state.user_id, set()).update(member.state.topics)
+    # In this order: what changes rights after they were read stands behind the head, and is obeyed from there.
+    head, seqs = await run_db(log.heads, set().union(*wanted.values()))
+    rights = await run_db(_rights_of, wanted)
+    # What ended sessions between here and the head is skipped. In a log that went back, "here" means nothing.
+    here = hub.follower.position
+    ended = await run_db(log.sessions_ended, here if here <= head.position else 0)
+    hub.follower.restart(head)
+    for member in hub.members.everybody():
+        state = member.state
+        allowed = rights.get(state.user_id)
+        if allowed is None or state.user_id in ended:
+            member.ended()
+            continue
+        if lost := [topic for topic in state.topics if topic not in allowed]:
+            for topic in lost:
+                hub.unsubscribe(member, topic)
+            member.revoked(lost)
+        if state.live:
+            state.restart(epoch=head.epoch, position=head.position, check=head.check)
+            member.reset(reason, {topic: seqs.get(topic, 0) for topic in state.topics})
+
+
+def _rights_of(wanted: dict[str, set[str]]) -> dict[str, frozenset[topics.Topic]]:
+    """What each user may read now, of what they are on; users who are gone or deactivated are missing."""
+    users = get_user_model()._default_manager.filter(pk__in=wanted, is_active=True)
+    return {str(user.pk): topics.readable(user, wanted[str(user.pk)]) for user in users}
