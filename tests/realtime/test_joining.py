@@ -372,7 +372,7 @@ async def test_who_leaves_while_a_topic_is_taken_up_leaves_no_trace(alice: User,
 
         assert refused.value.code == "unavailable"
         assert not hub.members.topics
-        assert not hub._users
+        assert not hub.members.users
 
 
 @pytest.mark.slow
