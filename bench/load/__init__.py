@@ -1,0 +1,1 @@
+"""The load generator: ten thousand clients in one process, faster than what it measures."""
