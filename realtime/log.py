@@ -17,14 +17,19 @@ from django.utils import timezone
 
 from realtime.conf import conf
 from realtime.models import Event, LogHead, Outgoing, TopicHead, new_epoch_name
+from realtime.places import entry, place
 from realtime.protocol.cursor import Cursor
-from realtime.protocol.encoding import timestamp
 from realtime.protocol.entry import CONTROL_PREFIX, SESSIONS_ENDED, Batch, Entry
 from realtime.protocol.subscriber import Reason
 from realtime.topics import Topic
 
 if TYPE_CHECKING:
     from realtime.horizon import Horizon
+
+
+# By hand: they are asked at every wake-up and tick, and the ORM would take longer than the database.
+_HEAD = f"SELECT epoch, position, check_bits, floor FROM {LogHead._meta.db_table} WHERE id = 1"  # noqa: S608
+_OLDEST = f"SELECT id FROM {Outgoing._meta.db_table} WHERE id > %s ORDER BY id LIMIT 1"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,8 @@ def database() -> str:
 
 def head() -> Head:
     """The log's head now. One query."""
-    row = LogHead.objects.using(database()).filter(pk=1).first() or _first_head()
-    return _as_head(row)
+    using = database()
+    return _asked(using) or _first_head(using)
 
 
 def present_cursor(using: str | None = None) -> str:
@@ -86,7 +91,7 @@ def heads(topics: Iterable[str]) -> tuple[Head, dict[str, int]]:
         cursor.execute(sql, wanted)
         rows = cursor.fetchall()
     if not rows:
-        _first_head()  # not its answer: by now somebody else may have begun the log and filled it
+        _first_head(database())  # not its answer: by now somebody else may have begun the log and filled it
         return heads(wanted)
     seqs = {topic: seq for *_, topic, seq in rows}
     return Head(*rows[0][:4]), {topic: seqs.get(topic, 0) for topic in wanted}
@@ -140,7 +145,7 @@ def follow(after: int, check: int, epoch: str) -> Page:
 def control_entries(user_id: object, after: int) -> list[Entry]:
     """The control entries about one user behind a position, in order."""
     rows = Event.objects.using(database()).filter(topic=f"{CONTROL_PREFIX}{user_id}", position__gt=after)
-    return [_entry(row) for row in rows.order_by("position")]
+    return _entries(rows)
 
 
 def control_waits(user_id: object) -> bool:
@@ -181,8 +186,10 @@ def check_at(position: int) -> int | None:
 
 def waiting(behind: int = 0) -> int | None:
     """The oldest outbox id behind the given one, or None when nothing waits there. Takes no lock."""
-    rows = Outgoing.objects.using(database()).filter(pk__gt=behind).order_by("pk")
-    return rows.values_list("pk", flat=True).first()
+    with connections[database()].cursor() as cursor:
+        cursor.execute(_OLDEST, [behind])
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def sequence(horizon: Horizon | None = None, limit: int | None = None) -> Batch | None:
@@ -194,15 +201,13 @@ def sequence(horizon: Horizon | None = None, limit: int | None = None) -> Batch 
     using = database()
     limit = limit or conf.SEQUENCE_BATCH
     with transaction.atomic(using=using, durable=True):
-        _bound_waiting(using)
-        log_head = _locked_head(using)
+        now = _locked_head(using, bounded=True)
         if horizon is not None:
             horizon.observe(connections[using])
-        rows = list(Outgoing.objects.using(using).filter(pk__gt=horizon.id if horizon else 0).order_by("pk")[:limit])
-        batch = _place(log_head, rows, using) if rows else None
+        entries, taken = place(connections[using], now.position, horizon.id if horizon else 0, limit)
     if horizon is not None:
-        horizon.advance(drained=len(rows) < limit)
-    return batch
+        horizon.advance(drained=taken < limit)
+    return Batch(now.epoch, entries[0].position, entries[-1].position, entries) if entries else None
 
 
 def prune(before: datetime) -> int:
@@ -215,114 +220,74 @@ def prune(before: datetime) -> int:
         Event.objects.using(using).filter(timestamp__lt=before).order_by("-position").values_list("position", flat=True)
     )
     with transaction.atomic(using=using, durable=True):
-        log_head = _locked_head(using)
+        now = _locked_head(using)
         # Times come from many clocks: only what lies below every younger entry goes.
         young = Event.objects.using(using).filter(timestamp__gte=before).order_by("position")
         first_young = young.values_list("position", flat=True).first()
-        floor = min(first_young - 1 if first_young else log_head.position, old.first() or 0)
-        if floor <= log_head.floor:
+        floor = min(first_young - 1 if first_young else now.position, old.first() or 0)
+        if floor <= now.floor:
             return 0
-        log_head.floor = floor
-        log_head.save(using=using, update_fields=["floor"])
+        LogHead.objects.using(using).filter(pk=1).update(floor=floor)
     return _delete_below(floor, using)
 
 
 def new_epoch() -> str:
     """Begin another history, after a restore that took committed events away: every cursor becomes a Reset."""
-    using = database()
+    using, name = database(), new_epoch_name()
     with transaction.atomic(using=using, durable=True):
-        log_head = _locked_head(using)
-        log_head.epoch = new_epoch_name()
-        log_head.save(using=using, update_fields=["epoch"])
-    return log_head.epoch
+        _locked_head(using)
+        LogHead.objects.using(using).filter(pk=1).update(epoch=name)
+    return name
 
 
-def _place(log_head: LogHead, rows: Sequence[Outgoing], using: str) -> Batch:
-    topics = {topic for row in rows for topic in row.topics.split(" ")}
-    seqs = dict(TopicHead.objects.using(using).filter(topic__in=topics).values_list("topic", "seq"))
-    first = log_head.position + 1
-    events: list[Event] = []
-    for row in rows:
-        for topic in row.topics.split(" "):
-            seqs[topic] = seqs.get(topic, 0) + 1
-            events.append(_event(row, topic, position=first + len(events), seq=seqs[topic]))
-    Event.objects.using(using).bulk_create(events)
-    TopicHead.objects.using(using).bulk_create(
-        [TopicHead(topic=topic, seq=seq) for topic, seq in sorted(seqs.items())],
-        update_conflicts=True,
-        unique_fields=["topic"],
-        update_fields=["seq"],
-    )
-    Outgoing.objects.using(using).filter(pk__in=[row.pk for row in rows]).delete()
-    log_head.position, log_head.check_bits = events[-1].position, events[-1].event_id.int & 0xFFFF
-    log_head.save(using=using, update_fields=["position", "check_bits"])
-    return Batch(log_head.epoch, first, log_head.position, [_entry(event) for event in events])
+def _entries(rows: QuerySet[Event], limit: int | None = None) -> list[Entry]:
+    columns = rows.values_list("position", "topic", "seq", "event_id", "type", "data", "timestamp", "ack")
+    return [entry(*row) for row in columns.order_by("position")[:limit]]
 
 
-def _event(row: Outgoing, topic: str, *, position: int, seq: int) -> Event:
-    return Event(
-        position=position,
-        topic=topic,
-        seq=seq,
-        event_id=row.event_id,
-        type=row.type,
-        data=row.data,
-        timestamp=row.timestamp,
-        ack=row.ack,
-        expires=row.expires,
-    )
+def _asked(using: str, *, lock: str = "", before: Sequence[str] = ()) -> Head | None:
+    """The head as the database has it, after the statements ``before``: sent along, they cost no round trip."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("; ".join([*before, _HEAD + lock]))
+        for _ in before:
+            cursor.nextset()
+        row = cursor.fetchone()
+    return Head(*row) if row else None
 
 
-def _entry(row: Event) -> Entry:
-    return Entry(
-        row.position,
-        row.topic,
-        row.seq,
-        str(row.event_id),
-        row.type,
-        row.data,
-        timestamp(row.timestamp),
-        row.ack,
-    )
-
-
-def _entries(rows: QuerySet[Event], limit: int) -> list[Entry]:
-    return [_entry(row) for row in rows.order_by("position")[:limit]]
-
-
-def _as_head(row: LogHead) -> Head:
+def _first_head(using: str) -> Head:
+    """The head of a log that has none yet. Two that make it at once get the same one."""
+    row, _ = LogHead.objects.using(using).get_or_create(pk=1)
     return Head(row.epoch, row.position, row.check_bits, row.floor)
 
 
-def _first_head() -> LogHead:
-    """The head of a log that has none yet. Two that make it at once get the same one."""
-    row, _ = LogHead.objects.using(database()).get_or_create(pk=1)
-    return row
-
-
-def _locked_head(using: str) -> LogHead:
+def _locked_head(using: str, *, bounded: bool = False) -> Head:
     """The head, held until the transaction ends. Where there is none yet, the one that comes second waits too."""
-    rows = LogHead.objects.using(using).select_for_update().filter(pk=1)
-    if (row := rows.first()) is None:
-        _first_head()  # somebody else's, perhaps: read, but not held
-        row = rows.get()
-    return row
+    lock = " FOR UPDATE" if connections[using].features.has_select_for_update else ""
+    before = _bounds(using) if bounded else ()
+    if (found := _asked(using, lock=lock, before=before)) is None:
+        _first_head(using)  # somebody else's, perhaps: read, but not held
+        found = _asked(using, lock=lock)
+    assert found is not None
+    return found
 
 
-def _bound_waiting(using: str) -> None:
+def _bounds(using: str) -> list[str]:
     """Neither wait long for the head nor be able to keep it: a frozen holder is cut off by the server."""
     connection: Any = connections[using]
     if connection.vendor != "postgresql":
-        return
-    milliseconds = str(int(conf.HEAD_TIMEOUT * 1000))
-    with connection.cursor() as cursor:
-        if connection.isolation_level.name != "READ_COMMITTED":
-            # Whoever waits for the head must see what its last holder did, not what was there before.
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        cursor.execute(
-            "SELECT set_config('lock_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)",
-            [milliseconds, milliseconds],
-        )
+        return []
+    milliseconds = int(conf.HEAD_TIMEOUT * 1000)
+    bounds = [
+        f"SET LOCAL lock_timeout = {milliseconds}",
+        f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}",
+        # Compiling the statement that gives places would take many times as long as running it.
+        "SET LOCAL jit = off",
+    ]
+    if connection.isolation_level.name != "READ_COMMITTED":
+        # Whoever waits for the head must see what its last holder did, not what was there before.
+        bounds.insert(0, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    return bounds
 
 
 def _delete_below(floor: int, using: str) -> int:
