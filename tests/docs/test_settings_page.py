@@ -41,7 +41,7 @@ def test_every_setting_is_read_somewhere() -> None:
         node.attr
         for path in sources
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "conf"
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("conf", "self._limits")
     }
 
     assert set(Settings.__struct_fields__) - read == set()
