@@ -31,7 +31,7 @@ class WireOutlet:
         self._given = 0  # bytes, since something is unsent; of these the kernel has taken ...
         self._taken = 0  # ... so many, the last of them ...
         self._since: float | None = None  # ... then; None while nothing is unsent
-        self._spared = 0  # bytes of large messages, which say nothing about the client
+        self._spared = 0  # bytes of the largest of its own messages that waits: one says nothing about the client
         self._low: asyncio.Event | None = None  # made for whoever waits: most clients never let anyone
         self._fault = False
 
@@ -42,7 +42,7 @@ class WireOutlet:
         self._wire.write(message)
         if self._wire.unsent:
             if size > conf.UNSENT_BYTES // 4:
-                self._spared += size
+                self._spared = max(self._spared, size)
             self.lagging(size)
 
     def lagging(self, size: int) -> None:
