@@ -79,11 +79,10 @@ def _config(options: ServerOptions) -> uvicorn.Config:
         "config.asgi:application",
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws="realtime.server.websocket:WebSocketProtocol",
         ws_max_size=LARGEST_FRAME,
-        # The heartbeat is the protocol's own, and compression costs some 60 KB per connection.
+        # The heartbeat is the protocol's own.
         ws_ping_interval=None,
-        ws_per_message_deflate=False,
         # Channels' router knows no lifespan.
         lifespan="off",
         # Django's settings configure the logs, with the filter that hides credentials.
