@@ -54,7 +54,7 @@ class Program:
 
     def cpu(self) -> float:
         """Seconds of the processor that it and its children took."""
-        return sum(_cpu(pid) for pid in self.family())
+        return sum(sum(user_and_system(pid)) for pid in self.family())
 
     def family(self) -> list[int]:
         """Its process and all that come of it."""
@@ -79,6 +79,7 @@ def _pss(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
-def _cpu(pid: int) -> float:
+def user_and_system(pid: int) -> tuple[float, float]:
+    """Seconds that a process has spent in user mode and in the kernel."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return int(fields[11]) / TICKS, int(fields[12]) / TICKS

@@ -1,0 +1,171 @@
+"""``python3 run.py bench [fanout]``: every scenario, the product beside its peers, and a report of it.
+
+Each server runs alone on the first core; the load, the database, Redis and whoever saves have the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.load.native import compiler
+from bench.machine import TOOLS, cores, describe, most_connections
+from bench.peers.bare import Bare
+from bench.peers.nchan import Nchan
+from bench.peers.node import SocketIo, Ws
+from bench.peers.plain_channels import OnDaphne as ChannelsOnDaphne
+from bench.peers.plain_channels import OnUvicorn as ChannelsOnUvicorn
+from bench.peers.server import Server
+from bench.product import OnDaphne, Product, project
+from bench.report import Report
+from bench.scenarios import fanout
+from bench.scenarios.fanout import Size
+from bench.servers import DATABASES
+from config.services.supervised import ServiceError
+
+RESULTS = Path(__file__).with_name("results")
+MEMBERS = 4
+SCENARIOS = ("peers", "families", "storm", "mixed", "polling", "growth", "postgresql")
+PEERS: dict[str, Callable[[], Server]] = {
+    "bare": Bare,
+    "nchan": Nchan,
+    "ws": Ws,
+    "socket.io": SocketIo,
+    "channels-uvicorn": ChannelsOnUvicorn,
+    "channels-daphne": ChannelsOnDaphne,
+}
+PRODUCTS: dict[str, Callable[[Any], Server]] = {"product": Product, "product-daphne": OnDaphne}
+
+
+def main(arguments: list[str]) -> None:
+    """Run the scenarios that are named, or all, and write the report."""
+    options = _options(arguments)
+    most = most_connections(2_000 if options.quick else options.clients)
+    if len(cores()["load"] | cores()["server"]) < 2:
+        print("ONLY ONE CORE: server and load share it, and no figure means much", file=sys.stderr)
+    report = Report(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", describe(), {}, {})
+    if compiler() is None:
+        report.notes.append("No C compiler: the load generator ran in Python, and no bare loop.")
+    with project(options.database):
+        from bench import crowd
+
+        people = crowd.make(most // MEMBERS, MEMBERS)
+        for name in options.scenarios or SCENARIOS:
+            begin = time.monotonic()
+            RUN[name](people, options, report)
+            print(f"({name}: {time.monotonic() - begin:.0f} s)", flush=True)
+    folder = TOOLS / "quick" if options.quick else RESULTS
+    if options.part:
+        print(json.dumps([str(one) for found in report.others.values() for one in found]))
+        return
+    report.write(folder)
+    print(f"\n{report.markdown()}\n\nwritten to {folder}")
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench fanout", description=__doc__)
+    parser.add_argument("scenarios", nargs="*", choices=[*SCENARIOS, []], help="which; all of them by default")
+    parser.add_argument("--quick", action="store_true", help="2,000 clients and one round: a look, not a result")
+    parser.add_argument("--servers", nargs="+", choices=[*PEERS, *PRODUCTS], help="of the scenario peers; else all")
+    parser.add_argument("--clients", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--database", choices=DATABASES, default="sqlite")
+    parser.add_argument("--rate", type=float, default=1000, help="saves a second that the families scenario tries")
+    parser.add_argument("--part", action="store_true", help=argparse.SUPPRESS)  # of a run of another process
+    return parser.parse_args(arguments)
+
+
+def _peers(people: Any, options: argparse.Namespace, report: Report) -> None:
+    small, large = (200, len(people.users)) if options.quick else (1_000, len(people.users))
+    sizes = [Size(small, 20), Size(large, 5 if options.quick else 20)]
+    makes = PEERS | {name: partial(make, people) for name, make in PRODUCTS.items()}
+    makes = {name: make for name, make in makes.items() if name in (options.servers or makes)}
+    report.rounds, report.versions = fanout.compare(list(makes.values()), sizes, 1 if options.quick else options.rounds)
+    report.notes += [
+        f"{name}: {one.missing} deliveries missing" + (f" of one event to {one.clients:,}" if one.clients else "")
+        for name, rounds in report.rounds.items()
+        for each in rounds
+        for one in each.spreads.values()
+        if one.missing
+    ]
+    if limit := report.rounds.get(Bare.name):
+        busy = max(one.load_busy for each in limit for one in each.spreads.values())
+        report.notes.append(f"Beside the bare loop, the load generator used {busy:.0%} of its core at most.")
+
+
+def _families(people: Any, options: argparse.Namespace, report: Report) -> None:
+    from bench.scenarios import families
+
+    seconds = 3 if options.quick else 10
+    _add(report, "From save to socket", lambda: families.measure(people, options.database, options.rate, seconds))
+
+
+def _storm(people: Any, options: argparse.Namespace, report: Report) -> None:
+    from bench.scenarios import storm
+
+    _add(report, "Reconnect storm", lambda: storm.measure(people, 100 if options.quick else 500))
+
+
+def _mixed(people: Any, options: argparse.Namespace, report: Report) -> None:
+    from bench.scenarios import mixed
+
+    half = len(people.users) // 2
+    _add(report, "Mixed transports", lambda: mixed.measure(people, half, half, 12 if options.quick else 40))
+
+
+def _polling(people: Any, options: argparse.Namespace, report: Report) -> None:
+    from bench.scenarios import polling
+
+    _add(report, "Polling", lambda: polling.measure(people, 3 if options.quick else 5))
+
+
+def _growth(people: Any, options: argparse.Namespace, report: Report) -> None:
+    from bench.scenarios import growth
+
+    most = len(people.users)
+    steps, floods = [most // 8, most // 4, most // 2, most], [50, 100, 200, 400]
+    _add(report, "Growth of cost", lambda: growth.measure(people, steps, floods))
+
+
+def _postgresql(people: Any, options: argparse.Namespace, report: Report) -> None:
+    """The families again, in a process of its own: Django knows one database per process."""
+    command = [sys.executable, "-m", "bench", "fanout", "families", "--part", "--database", "postgresql"]
+    command += ["--clients", str(len(people.users)), "--rate", str(options.rate), *["--quick"] * options.quick]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        print("SKIPPED PostgreSQL: see above", file=sys.stderr)
+        return
+    lines = json.loads(done.stdout.splitlines()[-1])
+    report.others.setdefault("From save to socket", []).extend(lines)
+    print("\n".join(lines), flush=True)
+
+
+def _add(report: Report, name: str, measured: Callable[[], Any]) -> None:
+    """Run a scenario of the product alone; what fails is said, and the others go on."""
+    try:
+        result = measured()
+    except (fanout.Refused, ServiceError, AssertionError, OSError) as error:
+        print(f"FAILED {name}: {error}", file=sys.stderr, flush=True)
+        report.notes.append(f"{name} failed: {error}")
+        return
+    print(f"{name}: {result}", flush=True)
+    report.others.setdefault(name, []).append(result)
+
+
+RUN: dict[str, Callable[[Any, argparse.Namespace, Report], None]] = {
+    "peers": _peers,
+    "families": _families,
+    "storm": _storm,
+    "mixed": _mixed,
+    "polling": _polling,
+    "growth": _growth,
+    "postgresql": _postgresql,
+}
