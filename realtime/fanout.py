@@ -146,8 +146,7 @@ class FanOut:
 
     def _serve_alike(self, chunk: Sequence[Member], frames: list[Frame]) -> None:
         """Settle members where one topic's frames are all that is on its way: the loop ten thousand go through."""
-        topic, first = frames[0].entry.topic, frames[0].position
-        position, check, count = frames[-1].position, frames[-1].check, len(frames)
+        first, position, check, count = frames[0].position, frames[-1].position, frames[-1].check, len(frames)
         ready, written = _Ready(frames), dict.fromkeys(_TRANSPORTS, 0)
         for member in chunk:
             try:
@@ -156,7 +155,7 @@ class FanOut:
                     continue
                 form, wire = member.form, member.wire
                 data = ready[form]
-                if data is None or wire is None or state.position >= first or state.topics[topic] >= first:
+                if data is None or wire is None or state.position >= first or state.since >= first:
                     self.settle(member)
                     continue
                 state.position, state.check = position, check

@@ -78,7 +78,7 @@ class Hub:
             return True
         if not follower.started or state.epoch != follower.epoch or state.position > follower.position:
             return False
-        rest = follower.since(state.position)
+        rest = follower.since(state.position, [*state.topics, state.control])
         if rest is None or not fits(rest, state.topics):
             return False
         for entry in rest:
@@ -86,7 +86,7 @@ class Hub:
         if state.ended:
             return False  # what stands behind that is for nobody, until the transport has looked again
         state.advance(follower.position, follower.check)
-        state.live = True
+        state.go_live()
         self.members.add(member)
         for topic in state.topics:
             self._enter(member, topic)

@@ -64,6 +64,7 @@ class Subscriber:
         "live",
         "position",
         "rights_position",
+        "since",
         "topics",
         "user_id",
     )
@@ -84,6 +85,7 @@ class Subscriber:
         self.check = check
         self.rights_position = rights_position
         self.topics = dict(topics)
+        self.since = 0  # while live: behind this, the entries of all its topics may be sent
         self.changes = 0  # control entries obeyed: rights read before the last of them are stale
         self.ended = False  # what stands behind the end of the sessions is for nobody
         self.live = False
@@ -97,6 +99,11 @@ class Subscriber:
     def cursor(self) -> Cursor:
         """The place up to which everything was sent."""
         return Cursor(self.epoch, self.position, self.check)
+
+    def go_live(self) -> None:
+        """Hear what comes, from the hub, which has sent all before it."""
+        self.live = True
+        self.since = max(self.topics.values(), default=0)
 
     def offer(self, entry: Entry) -> tuple[Order, ...]:
         """What to do about the next entry of the log, as of which the subscriber then stands."""
@@ -116,6 +123,7 @@ class Subscriber:
     def join(self, topic: str, position: int) -> None:
         """Take up a topic; what stands behind ``position`` may be sent."""
         self.topics[topic] = position
+        self.since = max(self.since, position)
 
     def leave(self, topic: str) -> bool:
         """Give up a topic; False if it was none of this subscriber's."""
@@ -126,6 +134,7 @@ class Subscriber:
         self.epoch, self.position, self.check = epoch, position, check
         self.rights_position = position
         self.topics = dict.fromkeys(self.topics, 0)
+        self.since = 0
 
     def _obey(self, entry: Entry) -> tuple[Order, ...]:
         """Obey a control entry, unless the rights were read after it."""
@@ -144,7 +153,7 @@ class Subscriber:
             orders.append(Revoke(lost))
         for topic in change.gained:
             if topic in self.topics:  # joined anew: what was said in between is not for this user
-                self.topics[topic] = entry.position
+                self.join(topic, entry.position)
         if gained := tuple(topic for topic in [*change.gained, *change.offered] if topic not in self.topics):
             orders.append(Gain(gained, entry.position))
         return tuple(orders)

@@ -81,10 +81,11 @@ class House:
         self.hub.follower.restart(log.Head(EPOCH, 0, 0, 0))
         self.entries: list[Entry] = []
 
-    def member(self, *topics: str, user: str = "u", wired: bool = False) -> Recorder:
-        """Somebody who joins here and now."""
+    def member(self, *topics: str, user: str = "u", wired: bool = False, ahead: int = 0) -> Recorder:
+        """Somebody who joins here and now, though they came to their topics ``ahead`` of what this process knows."""
         here = self.hub.follower.position
-        state = Subscriber(user, epoch=EPOCH, position=here, rights_position=here, topics=dict.fromkeys(topics, 0))
+        came = dict.fromkeys(topics, here + ahead if ahead else 0)
+        state = Subscriber(user, epoch=EPOCH, position=here, rights_position=here + ahead, topics=came)
         member = Recorder(self.hub, state)
         if wired:
             member.wire, member.form = Wire(member), "wire"
@@ -179,9 +180,9 @@ class World:
                 number, topic = details
                 self.touch(self.clients[number % len(self.clients)], step, topic)
 
-    def come(self, user: str, topics: Iterable[str], wired: bool) -> None:
-        member = self.house.member(*topics, user=user, wired=wired)
-        self.clients.append(Client(member, user, dict.fromkeys(topics, 0), self.here, self.here))
+    def come(self, user: str, topics: Iterable[str], wired: bool, ahead: int = 0) -> None:
+        member = self.house.member(*topics, user=user, wired=wired, ahead=ahead)
+        self.clients.append(Client(member, user, dict(member.state.topics), self.here, self.here + ahead))
 
     def grow(self, *what: tuple[str, str, Any]) -> None:
         for entry in self.house.grow(*what):
@@ -258,7 +259,10 @@ STEPS = st.one_of(
         st.tuples(st.integers(0, 7), st.sampled_from(TOPICS)),
     ),
     st.tuples(
-        st.just("come"), st.tuples(st.sampled_from(USERS), st.sets(st.sampled_from(TOPICS), min_size=1), st.booleans())
+        st.just("come"),
+        st.tuples(
+            st.sampled_from(USERS), st.sets(st.sampled_from(TOPICS), min_size=1), st.booleans(), st.integers(0, 3)
+        ),
     ),
 )
 
