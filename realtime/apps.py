@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -15,8 +17,13 @@ class RealtimeConfig(AppConfig):
 
     def ready(self) -> None:
         from realtime import access, checks, signals, stats, topics
+        from realtime.conf import conf
 
         del checks, stats  # imported for what they register
         signals.listen()
         topics.register(access.GlobalKind())
         topics.register(access.StaffKind())
+        if conf.DAPHNE_WIRE and "daphne.server" in sys.modules:  # to import it would install its reactor
+            from realtime.server import daphne
+
+            daphne.install()

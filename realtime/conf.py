@@ -88,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="Seconds over which a server that ends sends its clients away, or half its drain.",
         ),
     ] = 5.0
+    DAPHNE_WIRE: Annotated[bool, Meta(description="Whether events take the short way under Daphne too.")] = True
     # Clients
     HEARTBEAT_INTERVAL: Annotated[float, Meta(gt=0, description="Seconds between Pings to a WebSocket.")] = 30
     HEARTBEAT_TIMEOUT: Annotated[float, Meta(gt=0, description="Seconds of silence before 4408.")] = 60

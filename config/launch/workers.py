@@ -112,6 +112,8 @@ class Workers:
         return True
 
     def _stop(self) -> None:
+        # While anybody holds the socket, the kernel goes on taking connections that nobody would answer.
+        self._listener.close()
         for worker in self._workers:
             worker.process.terminate()
         deadline = time.monotonic() + self._drain + KILL_AFTER

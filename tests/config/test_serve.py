@@ -1,13 +1,18 @@
 """The production start refuses what it could not serve, and hides credentials from its log."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 
 import httpx
 
 from config.env import BASE_DIR
+from config.services.waiting import wait_until
 from tests.live import LiveServer, variables
+
+PATIENCE = 10.0
 
 
 def serve(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -43,6 +48,29 @@ def test_no_credential_reaches_the_access_log(transactional_db: None) -> None:
     assert "/healthz" in log
     assert "kind=probe" in log
     assert "hunter" not in log
+
+
+def test_while_it_drains_nobody_new_is_let_in(transactional_db: None) -> None:
+    with (
+        LiveServer(options=["--drain", "60"]) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as before,
+    ):
+        before.sendall(b"POST /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n-")
+        httpx.get(f"{server.url}/healthz")  # by now the first request has come, and its other half has not
+        server._running.send(signal.SIGTERM)
+        wait_until(lambda: is_refused(server.port), PATIENCE, server.log)
+        before.sendall(b"-")
+
+        assert before.recv(100).startswith(b"HTTP/1.1 ")
+
+
+def is_refused(port: int) -> bool:
+    """Whether nobody listens at the port."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionError:
+        return True
+    return False
 
 
 def test_the_variables_for_other_programs_name_the_test_database(db: None) -> None:
