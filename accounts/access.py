@@ -62,7 +62,11 @@ class FamilyKind(Kind):
 
     def rows(self, keys: Collection[str] | None = None) -> list[QuerySet[Any]]:
         rows = Membership.objects.filter(user=OuterRef("pk"), is_active=True)
-        return [(rows if keys is None else rows.filter(family__in=keys)).values(topic_key=F("family"))]
+        return [
+            (rows if keys is None else rows.filter(family__in=[UUID(key) for key in keys])).values(
+                topic_key=F("family")
+            )
+        ]
 
 
 class UserKind(Kind):

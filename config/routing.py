@@ -1,6 +1,6 @@
-"""Every address that is not one of Django's views: sockets, and streams ahead of Django.
+"""Every address that is not one of Django's views: sockets, and what stands ahead of Django.
 
-A stream in a Django view would hold a thread for as long as it is open.
+A stream in a Django view would hold a thread for as long as it is open; a poll without news would ask the database.
 """
 
 from typing import Any
@@ -10,16 +10,18 @@ from django.urls import re_path
 
 from accounts.consumers import FamilyConsumer, UserConsumer
 from ledger.consumers import AccountConsumer
+from realtime.transports.quick_polls import QuickPolls
 from realtime.transports.sse import own_stream, stream_app
 from realtime.transports.websocket import GatewayConsumer, GlobalConsumer, NowhereConsumer, StaffConsumer
 
 
 def http_routes(django_application: Any) -> URLRouter:
-    """Return the HTTP application: streams first, everything else to Django."""
+    """Return the HTTP application: streams first, then polls without news, everything else to Django."""
     return URLRouter(
         [
             _route(r"^api/v1/stream/?$", stream_app),
             _route(r"^api/credits/sse/?$", own_stream("user")),
+            _route(r"^api/v1/events$", QuickPolls(django_application)),
             _route(r"", django_application),
         ]
     )

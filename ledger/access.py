@@ -151,7 +151,7 @@ def sees_as_member(user_id: UUID, account: Account) -> bool:
     return Membership.objects.filter(family=account.family_id, user=user_id, is_active=True).exists()
 
 
-def _seen_by(user: object, inner: object) -> Q:
+def _seen_by(user: Any, inner: Any) -> Q:
     """The accounts of the user's families, as far as they are open or the user's own, and those shared with them.
 
     ``user`` is the key as an account's row is compared with it; ``inner`` the same, as its subqueries say it.
@@ -160,12 +160,12 @@ def _seen_by(user: object, inner: object) -> Q:
     return in_family | Q(_shared(inner))
 
 
-def _member(user: object) -> Exists:
+def _member(user: Any) -> Exists:
     memberships = Membership.objects.filter(user=user, is_active=True, user__is_active=True)
     return Exists(memberships.filter(family=OuterRef("family")))
 
 
-def _shared(user: object) -> Exists:
+def _shared(user: Any) -> Exists:
     shares = AccountShare.objects.filter(user=user, user__is_active=True)
     return Exists(shares.filter(account=OuterRef("pk")))
 

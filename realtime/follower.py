@@ -25,6 +25,7 @@ from realtime.protocol.cursor import Cursor
 from realtime.protocol.entry import Batch, Entry, decode_batch
 from realtime.protocol.subscriber import Reason
 from realtime.relay import pause, relay
+from realtime.rights import RightsCache
 from realtime.tail import Tail, empty, recent
 from realtime.threads import run_db
 
@@ -53,6 +54,7 @@ class Follower:
         self._waiting: dict[asyncio.Future[None], float] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
+        self.rights = RightsCache(self)
 
     @property
     def started(self) -> bool:
@@ -130,6 +132,7 @@ class Follower:
         self.epoch, self.position, self.check = head.epoch, head.position, head.check
         self.histories += 1
         self.tail = tail or empty(head)
+        self.rights.clear()
         self._broken = None
         metrics.follower_position.set(self.position)
         self._arrived(math.inf)
@@ -139,6 +142,7 @@ class Follower:
             return
         self.position, self.check = entries[-1].position, entries[-1].check
         self.tail.append(entries)
+        self.rights.take(entries)
         metrics.follower_position.set(self.position)
         self._on_entries(entries)
         self._arrived(self.position)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import itemgetter
@@ -120,6 +120,11 @@ def publish(
         rows[row.pk] = row.event_id
 
 
+def keys(*, using: str | None = None) -> Set[str]:
+    """The keys under which this transaction has published so far: what it may have written, and may yet undo."""
+    return _pending(_connection(using)).rows.keys()
+
+
 def take_back(topic: Topic, about: Callable[[Data], bool], *, using: str | None = None) -> None:
     """Take back from ``topic`` what this transaction has published there under a key and ``about`` picks by its data.
 
@@ -152,6 +157,7 @@ def rights_changed(
     if any(topics.values()):
         data = {"user_id": str(user_id), **topics}
         publish("RightsChanged", data, to=[control_topic(user_id)], using=using)
+        _forget_rights(user_id, using)
 
 
 def end_sessions(user_id: object, *, using: str | None = None) -> None:
@@ -161,6 +167,18 @@ def end_sessions(user_id: object, *, using: str | None = None) -> None:
     deactivated or has another password is refused by then, and one whom ``AUTHENTICATION_RULE`` refuses.
     """
     publish("SessionsEnded", {"user_id": str(user_id)}, to=[control_topic(user_id)], using=using)
+    _forget_rights(user_id, using)
+
+
+def _forget_rights(user_id: object, using: str | None) -> None:
+    """Have this process forget them with the commit: who changed them here does not wait for the log to say so."""
+
+    def forget() -> None:
+        from realtime import rights
+
+        rights.forget(user_id)
+
+    transaction.on_commit(forget, using=_connection(using).alias, robust=True)
 
 
 def control_topic(user_id: object) -> Topic:

@@ -5,14 +5,16 @@ Separate because every transport admits by the same rules, in the same order, an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from importlib import import_module
 from typing import Any, Literal
 
 from django.conf import settings
-from django.contrib.auth import get_user
+from django.contrib.auth import get_user, get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
@@ -46,6 +48,39 @@ class Credentials:
     expires_at: datetime | None
     by: By
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A credential that was read and says whose it is; whether it is still good, the user's row will tell.
+
+    ``pk`` is that user's key, None where only the database can find them. ``judge`` makes Credentials of that user's
+    row, or raises ProtocolError; ``settle`` looks in the database itself. ``mark`` is what a credential is known again
+    by, None where it has to be judged each time.
+    """
+
+    pk: Any
+    judge: Callable[[AbstractBaseUser], Credentials]
+    settle: Callable[[], Credentials]
+    mark: bytes | None = None
+
+
+async def claim_of(scope: Mapping[str, Any]) -> Claim:
+    """Read the credential of an ASGI connection. Raises as authenticate_scope does.
+
+    A token is read at once; a ticket is spent and a session looked up, which is work for the database.
+    """
+    request = request_of(scope)
+    by, secret = _presented(request, scope.get("subprotocols", ()))
+    if by in ("session", "ticket") or not _are_read_in_memory():
+        return await run_db(_claim, by, secret)
+    return _claim(by, secret)
+
+
+def claim_in_memory(request: HttpRequest) -> Claim | None:
+    """Read a request's credential if no database is needed for that, None otherwise. Raises as claim_of does."""
+    by, secret = _presented(request, ())
+    return None if by in ("session", "ticket") or not _are_read_in_memory() else _claim(by, secret)
 
 
 async def authenticate_scope(scope: Mapping[str, Any]) -> Credentials:
@@ -120,16 +155,46 @@ def _admit(by: By, secret: str) -> Credentials:
         return _by_session(secret)
     if by == "ticket":
         return _by_ticket(secret)
-    if by == "query" and not conf.QUERY_TOKEN:
-        raise ProtocolError("unauthenticated", "Tokens are not taken from the query here: get a ticket.")
+    _allow(by)
     return _by_token(secret, by)
 
 
+def _allow(by: By) -> None:
+    if by == "query" and not conf.QUERY_TOKEN:
+        raise ProtocolError("unauthenticated", "Tokens are not taken from the query here: get a ticket.")
+
+
+def _claim(by: By, secret: str) -> Claim:
+    if by in ("session", "ticket"):
+        credentials = _admit(by, secret)
+        return Claim(credentials.user.pk, partial(_judge_again, credentials), lambda: credentials)
+    _allow(by)
+    token = _decoded(secret, api_settings.AUTH_TOKEN_CLASSES)
+    mark = hashlib.sha256(f"{by} {secret}".encode()).digest()
+    return Claim(_key_in(token), partial(_judge, token, by), partial(_judge, token, by, None), mark)
+
+
 def _by_token(raw: str, by: By) -> Credentials:
-    token = _decoded(raw, api_settings.AUTH_TOKEN_CLASSES)
-    user = _user_of(token)
+    return _judge(_decoded(raw, api_settings.AUTH_TOKEN_CLASSES), by, None)
+
+
+def _judge(token: Token, by: By, user: AbstractBaseUser | None) -> Credentials:
+    """Admit by a token whose signature and time are good, if its user's row says so; None: read the row."""
+    user = _user_of(token, user)
     _ask_rule(user, token.payload)
     return Credentials(user, datetime_from_epoch(token["exp"]), by, token.payload)
+
+
+def _judge_again(credentials: Credentials, user: AbstractBaseUser) -> Credentials:
+    """The same credentials, if they are good for this row of their user too."""
+    claims = credentials.claims
+    if tickets.SESSION not in claims:
+        _ask_rule(_user_of(claims, user), claims)
+    elif user.is_active:
+        _check_hash(user, claims[tickets.SESSION])
+    else:
+        raise ProtocolError("unauthenticated", SIGNED_OUT)
+    return replace(credentials, user=user)
 
 
 def _by_ticket(raw: str) -> Credentials:
@@ -185,10 +250,42 @@ def _check_hash(user: AbstractBaseUser, hash: str) -> None:
         raise ProtocolError("unauthenticated", SIGNED_OUT)
 
 
-def _user_of(token: Token | Mapping[str, Any]) -> AbstractBaseUser:
-    """The user a token speaks for, in one query: known, active, the password unchanged since."""
+def _are_read_in_memory() -> bool:
+    """Whether reading a token is arithmetic alone: no keys to be fetched, no list to be searched for it."""
+    kinds = api_settings.AUTH_TOKEN_CLASSES
+    return not api_settings.JWK_URL and all(kind.verify is Token.verify for kind in kinds)
+
+
+def _key_in(token: Token) -> Any:
+    """The key of the user that a token names, None where that is no key."""
+    key = get_user_model()._meta.pk
+    if api_settings.USER_ID_FIELD not in ("pk", key.name, key.attname):
+        return None
     try:
-        return JWTAuthentication().get_user(token)  # type: ignore[arg-type]  # claims are all it reads
+        return key.to_python(token.payload.get(api_settings.USER_ID_CLAIM))
+    except (ValidationError, ValueError, TypeError):
+        return None
+
+
+class _RowInHand:
+    """The user model to simplejwt, where the one row it will ask for has been read: its checks remain its own."""
+
+    def __init__(self, user: AbstractBaseUser) -> None:
+        self.DoesNotExist = type(user).DoesNotExist
+        self.objects = self
+        self._user = user
+
+    def get(self, **conditions: Any) -> AbstractBaseUser:
+        return self._user
+
+
+def _user_of(token: Token | Mapping[str, Any], row: AbstractBaseUser | None = None) -> AbstractBaseUser:
+    """The user a token speaks for, in one query or as given: known, active, the password unchanged since."""
+    authentication = JWTAuthentication()
+    if row is not None:
+        authentication.user_model = _RowInHand(row)  # type: ignore[assignment]
+    try:
+        return authentication.get_user(token)  # type: ignore[arg-type]  # claims are all it reads
     except (APIException, ValidationError, ValueError, TypeError) as error:
         raise ProtocolError("unauthenticated", "The token is no longer good: sign in again.") from error
 

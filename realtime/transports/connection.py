@@ -19,6 +19,7 @@ from django.db import Error as DatabaseError
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from realtime.admission import admit
 from realtime.conf import conf
 from realtime.hub import Hub, hub
 from realtime.members import Wire
@@ -28,9 +29,9 @@ from realtime.protocol.cursor import Cursor
 from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Form, Frame
 from realtime.protocol.subscriber import Reason, Subscriber
-from realtime.resume import Opening, Wanted, open_subscriber, replay
+from realtime.resume import Opening, Wanted, replay
 from realtime.threads import run_db
-from realtime.tokens import By, Credentials, authenticate_scope, recheck
+from realtime.tokens import By, Credentials, recheck
 from realtime.transports.commands import take_up_gained
 from realtime.transports.outlet import WayOut
 
@@ -111,12 +112,7 @@ class Connection(ABC):
         try:
             self.hub = hub()
             await self.hub.ready()
-            # From before the credential is looked at: whatever ends it later stands behind this position.
-            since = self.hub.follower.position
-            credentials = await authenticate_scope(scope)
-            self.credentials = credentials
-            self.asked = wanted(credentials.user)
-            self.opening = await run_db(open_subscriber, self.who, self.asked, cursor, since)
+            self.credentials, self.asked, self.opening = await admit(self.hub.follower, scope, wanted, cursor)
             self.state = self.opening.state
         except DatabaseError as error:
             raise ProtocolError("unavailable") from error

@@ -12,8 +12,10 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.topics import user_topic
 from config.services import waiting
+from realtime import log
 from realtime.models import Outgoing
 from realtime.outbox import publish
+from realtime.relay import relay
 from tests.realtime.stream import Stream
 
 
@@ -82,8 +84,11 @@ def wait_until(condition, seconds=10):
 
 
 def until_sequenced():
-    """Return once everything published has its place in the log."""
+    """Return once everything published has its place in the log, and whoever follows it here knows."""
     wait_until(lambda: not Outgoing.objects.exists())
+    head = log.head()
+    following = [nudge.__self__ for nudge in relay._nudges]
+    wait_until(lambda: all(one.position >= head.position for one in following if one.epoch == head.epoch))
 
 
 def bearer(user):

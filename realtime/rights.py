@@ -1,0 +1,283 @@
+"""Who may read what, kept in this process for as long as nothing about the user was written to the log.
+
+What is kept is good up to where the follower stands: it drops a user at each control entry, before anybody is told of
+it, and everybody when history changes. Those who are not known are read many at a time: who asks while a read is
+under way goes together with the others into the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from realtime import standings
+from realtime.conf import conf
+from realtime.protocol.entry import Entry
+from realtime.protocol.errors import ProtocolError
+from realtime.standings import Standing
+from realtime.threads import run_db
+from realtime.tokens import Claim, Credentials
+
+if TYPE_CHECKING:
+    from realtime.follower import Follower
+
+ATTEMPTS = 5  # reads of rights that never rest
+NAMED_AT_ONCE = 1000  # topics that one query asks for by name
+TOKENS = 16  # per user: known again without being judged
+
+
+@dataclass(slots=True, eq=False)
+class Rights:
+    """One user and what they may read, as of where the follower stands while ``is_current``."""
+
+    user_id: str
+    user: Any
+    read_at: float
+    automatic: frozenset[str] = frozenset()
+    granted: frozenset[str] = frozenset()
+    good: dict[bytes, Credentials] = field(default_factory=dict)
+    is_current: bool = True
+
+
+Found = tuple[Rights, Credentials]
+
+
+@dataclass(slots=True)
+class _Ask:
+    """One client that waits for its rights. ``answer`` is None where the log has to be asked instead."""
+
+    claim: Claim
+    named: frozenset[str]
+    answer: asyncio.Future[Found | None]
+    attempts: int = 0
+
+
+class RightsCache:
+    """The rights of the users who came lately, for one follower."""
+
+    def __init__(self, follower: Follower, clock: Callable[[], float] = time.monotonic) -> None:
+        self._follower = follower
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock
+        self._kept: OrderedDict[str, Rights] = OrderedDict()
+        self._seqs: dict[str, int] = {}
+        self._uses: Counter[str] = Counter()  # of a topic, by users who are kept
+        self._asking: list[_Ask] = []
+        self._dropped: set[str] = set()  # since the read under way began
+        self._reader: asyncio.Task[None] | None = None
+        with _registering:
+            _caches.add(self)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    async def admit(self, claim: Claim, named: frozenset[str]) -> Found | None:
+        """The rights of whom ``claim`` speaks for, and the credentials it is good for; None: ask the log.
+
+        The rights hold those of ``named`` that are granted. Whoever goes on from them looks at ``is_current`` first,
+        in the same step. Raises ProtocolError as the credential deserves, and the database's errors.
+        """
+        return await self._from_memory(claim, named) or await self._read(claim, named)
+
+    def known(self, claim: Claim, named: frozenset[str]) -> Found | None:
+        """The same if all of it is in memory, without waiting."""
+        rights = self._fresh(str(claim.pk))
+        if rights is None or claim.mark is None or not named <= rights.granted:
+            return None
+        credentials = rights.good.get(claim.mark)
+        return None if credentials is None else (rights, credentials)
+
+    def seq(self, topic: str) -> int:
+        """The newest seq of a topic that somebody with current rights may read."""
+        return self._seqs[topic]
+
+    def take(self, entries: Iterable[Entry]) -> None:
+        """Obey what the follower is about to tell: who is spoken of in a control entry is known no more."""
+        for entry in entries:
+            if entry.topic in self._seqs:
+                self._seqs[entry.topic] = entry.seq
+            elif entry.is_control:
+                self.drop(entry.topic.partition(":")[2])
+
+    def drop(self, user_id: str) -> None:
+        """Forget a user's rights, and what is being read of them."""
+        self._dropped.add(user_id)
+        rights = self._kept.pop(user_id, None)
+        if rights is not None:
+            self._let_go(rights)
+
+    def clear(self) -> None:
+        """Forget everybody: what was read belongs to another history."""
+        for user_id in list(self._kept):
+            self.drop(user_id)
+
+    async def _from_memory(self, claim: Claim, named: frozenset[str]) -> Found | None:
+        found = self.known(claim, named)
+        rights = self._fresh(str(claim.pk))
+        if found is not None or rights is None or not named <= rights.granted:
+            return found
+        try:
+            credentials = await run_db(claim.judge, rights.user)
+        except ProtocolError:
+            return None  # it may be newer than what is kept: only a row read after it came refuses it
+        if not rights.is_current:
+            return None
+        _remember(rights, claim, credentials)
+        return rights, credentials
+
+    def _fresh(self, user_id: str) -> Rights | None:
+        rights = self._kept.get(user_id)
+        if rights is None or self._clock() - rights.read_at < conf.RIGHTS_CACHE:
+            return rights
+        del self._kept[user_id]
+        self._let_go(rights)
+        return None
+
+    def _let_go(self, rights: Rights) -> None:
+        rights.is_current = False
+        self._release(rights.granted)
+
+    def _release(self, topics: Iterable[str]) -> None:
+        for topic in topics:
+            self._uses[topic] -= 1
+            if not self._uses[topic]:
+                del self._uses[topic], self._seqs[topic]
+
+    # Reading
+
+    def _read(self, claim: Claim, named: frozenset[str]) -> asyncio.Future[Found | None]:
+        ask = _Ask(claim, named, self._loop.create_future())
+        self._asking.append(ask)
+        if self._reader is None:
+            self._reader = self._loop.create_task(self._read_all())
+        return ask.answer
+
+    async def _read_all(self) -> None:
+        while self._asking:
+            batch = self._next_batch()
+            try:
+                await self._read_batch(batch)
+            except Exception as error:
+                for ask in batch:
+                    _answer(ask, error)
+        self._reader = None
+
+    def _next_batch(self) -> list[_Ask]:
+        count = named = 0
+        for ask in self._asking[: conf.RIGHTS_BATCH]:
+            named += len(ask.named)
+            if count and named > NAMED_AT_ONCE:
+                break
+            count += 1
+        batch, self._asking = self._asking[:count], self._asking[count:]
+        return batch
+
+    async def _read_batch(self, batch: Sequence[_Ask]) -> None:
+        follower, began = self._follower, self._clock()
+        place, histories = follower.place, follower.histories
+        self._dropped.clear()
+        found = await run_db(_look_up, batch) if follower.started else {}
+        head = next((standing.head for standing, _ in found.values()), None)
+        if head is not None and head.epoch == place.epoch and head.position >= place.position:
+            if not await follower.reach(head.position):
+                raise ProtocolError("unavailable")
+            same = follower.histories == histories and follower.tail.check_at(head.position) == head.check
+            found = found if same else {}
+        else:  # the log is another one than this process follows: it will notice, and meanwhile knows nothing
+            found = {}
+        for ask in batch:
+            self._settle(ask, found.get(id(ask)), began)
+
+    def _settle(self, ask: _Ask, found: tuple[Standing, Credentials | Exception] | None, began: float) -> None:
+        """Answer one client, or let it ask again where its rights changed since they were read."""
+        if found is None or not found[0].is_settled:
+            _answer(ask, None)
+        elif str(ask.claim.pk) in self._dropped:
+            ask.attempts += 1
+            if ask.attempts < ATTEMPTS:
+                self._asking.append(ask)
+            else:
+                _answer(ask, ProtocolError("unavailable"))
+        elif isinstance(found[1], Exception):
+            _answer(ask, found[1])
+        else:
+            rights = self._keep(str(ask.claim.pk), found[0], began)
+            _remember(rights, ask.claim, found[1])
+            _answer(ask, (rights, found[1]))
+
+    def _keep(self, user_id: str, standing: Standing, began: float) -> Rights:
+        rights = self._kept.pop(user_id, None)
+        if rights is not None and began - rights.read_at > conf.RIGHTS_CACHE:
+            self._let_go(rights)
+            rights = None
+        rights = self._kept[user_id] = rights or Rights(user_id, standing.user, began)
+        for topics in (standing.automatic, standing.named):
+            for topic in topics.keys() - rights.granted:
+                self._count(topic, topics[topic], standing.head.position)
+            rights.granted |= topics.keys()
+        rights.user, rights.automatic = standing.user, frozenset(standing.automatic)
+        while len(self._kept) > max(conf.RIGHTS_USERS, conf.RIGHTS_BATCH):
+            self._let_go(self._kept.popitem(last=False)[1])
+        return rights
+
+    def _count(self, topic: str, seq: int, position: int) -> None:
+        """Follow a topic's seq from now on; what was read may be older than where this process stands."""
+        self._uses[topic] += 1
+        newest = self._follower.tail.newest(topic)
+        if topic not in self._seqs:
+            self._seqs[topic] = newest.seq if newest is not None and newest.position > position else seq
+
+
+def forget(user_id: object) -> None:
+    """Have this process forget a user's rights, without waiting for the log to say so. From any thread."""
+    with _registering:
+        caches = list(_caches)
+    for cache in caches:
+        try:
+            cache._loop.call_soon_threadsafe(cache.drop, str(user_id))
+        except RuntimeError:  # its loop has closed
+            continue
+
+
+def _look_up(batch: Sequence[_Ask]) -> dict[int, tuple[Standing, Credentials | Exception]]:
+    """Read the standings of all who ask, and judge what each came with. In a thread."""
+    if not standings.can_be_read():
+        return {}
+    named = frozenset[str]().union(*(ask.named for ask in batch))
+    read = standings.read({ask.claim.pk for ask in batch}, named)
+    return {
+        id(ask): (standing, _judged(ask.claim, standing))
+        for ask in batch
+        if (standing := read.get(str(ask.claim.pk))) is not None
+    }
+
+
+def _judged(claim: Claim, standing: Standing) -> Credentials | Exception:
+    try:
+        return claim.judge(standing.user)
+    except Exception as error:  # a refusal, or a host project's rule that failed: of nobody else's concern
+        return error
+
+
+def _remember(rights: Rights, claim: Claim, credentials: Credentials) -> None:
+    if claim.mark is not None and len(rights.good) < TOKENS:
+        rights.good[claim.mark] = credentials
+
+
+def _answer(ask: _Ask, answer: Found | Exception | None) -> None:
+    if ask.answer.done():  # it has left
+        return
+    if isinstance(answer, Exception):
+        ask.answer.set_exception(answer)
+    else:
+        ask.answer.set_result(answer)
+
+
+_caches: WeakSet[RightsCache] = WeakSet()
+_registering = threading.Lock()
