@@ -6,7 +6,6 @@ Each server runs alone on the first core; the load, the database, Redis and whoe
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -16,8 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.load.native import compiler
-from bench.machine import TOOLS, cores, describe, most_connections
+from bench.machine import TOOLS, cores, describe, most_connections, on_core
 from bench.peers.bare import Bare
 from bench.peers.nchan import Nchan
 from bench.peers.node import SocketIo, Ws
@@ -25,13 +26,15 @@ from bench.peers.plain_channels import OnDaphne as ChannelsOnDaphne
 from bench.peers.plain_channels import OnUvicorn as ChannelsOnUvicorn
 from bench.peers.server import Server
 from bench.product import OnDaphne, Product, project
-from bench.report import Report
+from bench.report import Part, Report, into
 from bench.scenarios import fanout
 from bench.scenarios.fanout import Size
 from bench.servers import DATABASES
 from config.services.supervised import ServiceError
 
 RESULTS = Path(__file__).with_name("results")
+README = Path(__file__).with_name("README.md")
+FULL = 10_000  # clients of a result; with fewer it is a look
 MEMBERS = 4
 SCENARIOS = ("peers", "families", "storm", "mixed", "polling", "growth", "postgresql")
 PEERS: dict[str, Callable[[], Server]] = {
@@ -46,14 +49,15 @@ PRODUCTS: dict[str, Callable[[Any], Server]] = {"product": Product, "product-dap
 
 
 def main(arguments: list[str]) -> None:
-    """Run the scenarios that are named, or all, and write the report."""
+    """Run the scenarios that are named, or all, and put what they find into the report."""
     options = _options(arguments)
     most = most_connections(2_000 if options.quick else options.clients)
-    if len(cores()["load"] | cores()["server"]) < 2:
+    if len(cores()["all"]) < 2:
         print("ONLY ONE CORE: server and load share it, and no figure means much", file=sys.stderr)
-    report = Report(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", describe(), {}, {})
-    if compiler() is None:
-        report.notes.append("No C compiler: the load generator ran in Python, and no bare loop.")
+    is_look = options.quick or options.servers or options.part or most < FULL
+    folder = TOOLS / "look" if is_look else RESULTS
+    report = Report() if is_look else Report.read(folder)
+    report.machine = describe()
     with project(options.database):
         from bench import crowd
 
@@ -62,11 +66,12 @@ def main(arguments: list[str]) -> None:
             begin = time.monotonic()
             RUN[name](people, options, report)
             print(f"({name}: {time.monotonic() - begin:.0f} s)", flush=True)
-    folder = TOOLS / "quick" if options.quick else RESULTS
     if options.part:
-        print(json.dumps([str(one) for found in report.others.values() for one in found]))
+        print(msgspec.json.encode(report.parts).decode())
         return
     report.write(folder)
+    if not is_look:
+        README.write_text(into(README.read_text(), report.markdown()))
     print(f"\n{report.markdown()}\n\nwritten to {folder}")
 
 
@@ -88,7 +93,10 @@ def _peers(people: Any, options: argparse.Namespace, report: Report) -> None:
     sizes = [Size(small, 20), Size(large, 5 if options.quick else 20)]
     makes = PEERS | {name: partial(make, people) for name, make in PRODUCTS.items()}
     makes = {name: make for name, make in makes.items() if name in (options.servers or makes)}
-    report.rounds, report.versions = fanout.compare(list(makes.values()), sizes, 1 if options.quick else options.rounds)
+    rounds = 1 if options.quick else options.rounds
+    report.when = now()
+    report.rounds, report.versions = fanout.compare(list(makes.values()), sizes, rounds)
+    report.notes = [] if compiler() else ["No C compiler: the load generator ran in Python, and no bare loop."]
     report.notes += [
         f"{name}: {one.missing} deliveries missing" + (f" of one event to {one.clients:,}" if one.clients else "")
         for name, rounds in report.rounds.items()
@@ -139,25 +147,31 @@ def _postgresql(people: Any, options: argparse.Namespace, report: Report) -> Non
     """The families again, in a process of its own: Django knows one database per process."""
     command = [sys.executable, "-m", "bench", "fanout", "families", "--part", "--database", "postgresql"]
     command += ["--clients", str(len(people.users)), "--rate", str(options.rate), *["--quick"] * options.quick]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    with on_core("all"):
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         print("SKIPPED PostgreSQL: see above", file=sys.stderr)
         return
-    lines = json.loads(done.stdout.splitlines()[-1])
-    report.others.setdefault("From save to socket", []).extend(lines)
-    print("\n".join(lines), flush=True)
+    found = msgspec.json.decode(done.stdout.splitlines()[-1], type=dict[str, list[Part]])
+    for name, parts in found.items():
+        report.parts[f"{name}, PostgreSQL"] = parts
+        print("\n".join(f"{name}: {part.line}" for part in parts), flush=True)
 
 
 def _add(report: Report, name: str, measured: Callable[[], Any]) -> None:
     """Run a scenario of the product alone; what fails is said, and the others go on."""
     try:
         result = measured()
+        part = Part(now(), str(result), msgspec.to_builtins(result))
     except (fanout.Refused, ServiceError, AssertionError, OSError) as error:
-        print(f"FAILED {name}: {error}", file=sys.stderr, flush=True)
-        report.notes.append(f"{name} failed: {error}")
-        return
-    print(f"{name}: {result}", flush=True)
-    report.others.setdefault(name, []).append(result)
+        part = Part(now(), f"FAILED: {error}")
+    print(f"{name}: {part.line}", file=sys.stderr, flush=True)
+    report.parts[name] = [part]
+
+
+def now() -> str:
+    """The time, as the report has it."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 RUN: dict[str, Callable[[Any, argparse.Namespace, Report], None]] = {

@@ -22,9 +22,9 @@ SPARE = 500  # descriptors that a program needs beside its clients'
 
 
 def cores() -> dict[str, set[int]]:
-    """Which cores the server and the load have: the first for the server, all others for the rest."""
+    """Which cores the server and the load have: the first for the server, the others for the rest."""
     first, *others = sorted(GIVEN)
-    return {"server": {first}, "load": set(others) or {first}}
+    return {"server": {first}, "load": set(others) or {first}, "all": set(GIVEN)}
 
 
 @contextmanager

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from bench.picture import bars
 from bench.scenarios.fanout import Round, Spread
 from bench.statistics import median, ratio
 
 PRODUCT = "the product"
+BEGIN, END = "<!-- last results -->", "<!-- end of the last results -->"
 COLUMNS = (
     "server",
     "deliveries/s to {small}",
@@ -28,39 +30,64 @@ COLUMNS = (
 
 
 @dataclass
-class Report:
-    """Everything that one run found."""
+class Part:
+    """One result of a scenario of the product alone."""
 
     when: str
-    machine: str
-    versions: dict[str, str]
-    rounds: dict[str, list[Round]]
-    others: dict[str, list[Any]] = field(default_factory=dict)  # by scenario: results that print as a line
-    notes: list[str] = field(default_factory=list)
+    line: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Report:
+    """Everything that was found, by runs of all scenarios or of one after the other."""
+
+    machine: str = ""
+    when: str = ""  # the servers were compared
+    rounds: dict[str, list[Round]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # on that comparison
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> Report:
+        """What was found before, on whatever machine; nothing, where there is no report."""
+        file = folder / "fanout.json"
+        return msgspec.json.decode(file.read_bytes(), type=cls) if file.exists() else cls()
 
     def write(self, folder: Path) -> None:
         """Write ``fanout.md``, ``fanout.svg`` and ``fanout.json``."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "fanout.md").write_text(self.markdown() + "\n")
         (folder / "fanout.svg").write_text(self.picture())
-        (folder / "fanout.json").write_text(json.dumps(_plain(asdict(self)), indent=1) + "\n")
+        (folder / "fanout.json").write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
 
     def markdown(self) -> str:
         """The whole report."""
-        parts = [f"Measured {self.when} on {self.machine}."]
+        parts = [f"Measured on {self.machine}."]
         if self.rounds:
-            parts += [table(self.rounds), targets_section(self.rounds)]
-        parts += [f"**{name}**\n\n" + "\n".join(f"- {one}" for one in found) for name, found in self.others.items()]
-        parts += ["**Versions**\n\n" + "\n".join(f"- {name}: {text}" for name, text in self.versions.items())]
-        if self.notes:
-            parts += ["**Notes**\n\n" + "\n".join(f"- {note}" for note in self.notes)]
-        return "\n\n".join(parts)
+            count = max(map(len, self.rounds.values()))
+            parts += [f"Servers beside each other, {self.when}, medians of {count} rounds:", table(self.rounds)]
+            parts += [targets_section(self.rounds), _listed(self.notes)]
+            parts += ["Versions:", _listed(f"{name}: {text}" for name, text in self.versions.items())]
+        parts += [
+            f"**{name}**\n\n{_listed(f'{one.line} ({one.when})' for one in found)}"
+            for name, found in self.parts.items()
+        ]
+        return "\n\n".join(part for part in parts if part)
 
     def picture(self) -> str:
         """Deliveries a second at the largest size, as bars."""
         values = {name: _median(rounds, lambda one: _large(one).rate) for name, rounds in self.rounds.items()}
         clients = max((max(one.spreads) for rounds in self.rounds.values() for one in rounds), default=0)
         return bars(f"Deliveries/s, one event to {clients:,} clients", values, marked=PRODUCT)
+
+
+def into(page: str, results: str) -> str:
+    """Put the results between the marks on a page, in place of the earlier ones."""
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n\n{results}\n\n{END}{tail}"
 
 
 def table(rounds: Mapping[str, Sequence[Round]]) -> str:
@@ -169,12 +196,5 @@ def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _plain(value: Any) -> Any:
-    """What JSON can hold of it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value
+def _listed(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

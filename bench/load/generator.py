@@ -18,7 +18,7 @@ from bench.load.pool import EVER, SOCKET, Counters, Factory, Records
 from bench.machine import TOOLS, on_core
 
 SLICE = 0.01  # seconds of reading between two looks for an order
-PATIENCE = 120.0
+PATIENCE = 180.0  # seconds for ten thousand connections to open, or for what is waited for to come
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,7 +9,7 @@ import pytest
 
 from bench.load.arrivals import Faults
 from bench.picture import bars
-from bench.report import PRODUCT, Report, Target, ratio_of, targets
+from bench.report import BEGIN, END, PRODUCT, Part, Report, Target, into, ratio_of, targets
 from bench.scenarios.fanout import Round, Spread
 
 
@@ -23,7 +22,7 @@ def measured(small: float, large: float, **more: float) -> Round:
 def report() -> Report:
     ours = [measured(300, 200, connects=6000, kilobytes=4.5, overload=9e5), measured(100, 90, connects=4000)]
     peer = [measured(150, 100), measured(100, 60)]
-    return Report("today", "a machine", {"nginx + nchan": "1.0"}, {PRODUCT: ours, "nginx + nchan": peer})
+    return Report("a machine", "today", {PRODUCT: ours, "nginx + nchan": peer}, {"nginx + nchan": "1.0"})
 
 
 def test_a_ratio_is_the_median_over_the_rounds_not_of_the_medians(report: Report) -> None:
@@ -53,17 +52,30 @@ def test_a_peer_that_is_missing_is_no_target(report: Report) -> None:
     assert not any("Node ws" in target.what for target in targets(report.rounds))
 
 
-def test_the_raw_figures_are_kept(report: Report, tmp_path: Path) -> None:
+def test_a_scenario_is_measured_again_without_losing_the_others(report: Report, tmp_path: Path) -> None:
     report.rounds[PRODUCT][0].overload_faults = Faults(1, 2, 3)
-    report.others["Storm"] = [Faults(4, 5, 6)]
-
+    report.parts["Storm"] = [Part("today", "all back in 3 s", {"back": 3.0})]
     report.write(tmp_path)
 
-    kept = json.loads((tmp_path / "fanout.json").read_text())
-    assert kept["rounds"][PRODUCT][0]["spreads"]["10000"]["rate"] == 200
-    assert kept["rounds"][PRODUCT][0]["overload_faults"] == {"missing": 1, "doubled": 2, "out_of_order": 3}
-    assert kept["others"]["Storm"] == [{"missing": 4, "doubled": 5, "out_of_order": 6}]
-    assert (tmp_path / "fanout.md").read_text().startswith("Measured today on a machine.")
+    again = Report.read(tmp_path)
+    again.parts["Polling"] = [Part("later", "2,000 polls/s")]
+    again.write(tmp_path)
+
+    assert Report.read(tmp_path) == again
+    assert again.rounds == report.rounds
+    assert "- all back in 3 s (today)" in (tmp_path / "fanout.md").read_text()
+    assert "- 2,000 polls/s (later)" in (tmp_path / "fanout.md").read_text()
+
+
+def test_where_there_is_no_report_nothing_was_found(tmp_path: Path) -> None:
+    assert Report.read(tmp_path) == Report()
+
+
+def test_results_take_the_place_of_earlier_ones_on_a_page() -> None:
+    page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+
+    assert into(page, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    assert into(into(page, "new"), "newer") == f"before\n{BEGIN}\n\nnewer\n\n{END}\nafter\n"
 
 
 def test_bars_are_as_long_as_their_values() -> None:
