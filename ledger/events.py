@@ -55,7 +55,12 @@ def transaction_update(transaction: Transaction, action: Action, account: Accoun
         "action": action,
         "data": transaction_data(transaction, account),
     }
-    _tell("TransactionUpdate", data, to or audience(account), f"transaction:{transaction.pk}")
+    _tell("TransactionUpdate", data, to or audience(account), transaction_key(transaction))
+
+
+def transaction_key(transaction: Transaction) -> str:
+    """The key under which a transaction is told."""
+    return f"transaction:{transaction.pk}"
 
 
 def transaction_moved(before: Transaction, after: Transaction, source: Account, target: Account) -> None:

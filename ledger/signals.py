@@ -33,6 +33,9 @@ def transaction_changed(before: Transaction | None, after: Transaction | None, u
     transactions.tell(before, after, using)
     if before is None and after is not None:
         payees.tell_about(after, using)
+    for row in (before, after):
+        if row is not None and row.payee_id is not None:
+            payees.changed(balances.account(row.account_id, using).family_id)
 
 
 @receiver(changed, sender=Transfer)
@@ -77,6 +80,7 @@ def payee_changed(before: Payee | None, after: Payee | None, **kwargs: Any) -> N
     """Tell what became of a payee."""
     transactions.check_payee(before, after)
     row, action = _last(before, after)
+    payees.changed(row.family_id)
     events.payee_update(row, action)
 
 
