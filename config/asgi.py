@@ -3,7 +3,6 @@
 Django is set up before routing is imported, because consumers import models.
 """
 
-from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 from config import env
@@ -12,8 +11,9 @@ env.use_settings()
 django_application = get_asgi_application()
 
 from config.routing import http_routes, websocket_routes  # noqa: E402  (needs the apps)
+from realtime.transports.routing import by_protocol  # noqa: E402
 
-application = ProtocolTypeRouter(
+application = by_protocol(
     {
         "http": http_routes(django_application),
         "websocket": websocket_routes(),

@@ -5,19 +5,19 @@ A stream in a Django view would hold a thread for as long as it is open; a poll 
 
 from typing import Any
 
-from channels.routing import URLRouter
 from django.urls import re_path
 
 from accounts.consumers import FamilyConsumer, UserConsumer
 from ledger.consumers import AccountConsumer
 from realtime.transports.quick_polls import QuickPolls
+from realtime.transports.routing import Routes
 from realtime.transports.sse import own_stream, stream_app
 from realtime.transports.websocket import GatewayConsumer, GlobalConsumer, NowhereConsumer, StaffConsumer
 
 
-def http_routes(django_application: Any) -> URLRouter:
+def http_routes(django_application: Any) -> Routes:
     """Return the HTTP application: streams first, then polls without news, everything else to Django."""
-    return URLRouter(
+    return Routes(
         [
             _route(r"^api/v1/stream/?$", stream_app),
             _route(r"^api/credits/sse/?$", own_stream("user")),
@@ -27,9 +27,9 @@ def http_routes(django_application: Any) -> URLRouter:
     )
 
 
-def websocket_routes() -> URLRouter:
+def websocket_routes() -> Routes:
     """Return the WebSocket application: the gateway, and one consumer per channel type."""
-    return URLRouter(
+    return Routes(
         [
             _route(r"^(?:v1/)?ws/?$", GatewayConsumer.as_asgi()),
             _route(r"^ws/family/(?P<key>[^/]+)/?$", FamilyConsumer.as_asgi()),

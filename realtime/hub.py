@@ -35,10 +35,11 @@ from realtime.protocol.subscriber import Deliver, End, Gain, Order, Reason, Revo
 from realtime.relay import relay
 from realtime.startover import start_over
 
-__all__ = ["Hub", "Member", "figures", "fits", "hub", "obey", "online"]
+__all__ = ["Hub", "Member", "drain", "figures", "fits", "hub", "obey", "online"]
 
 logger = logging.getLogger("realtime.hub")
 
+DRAIN_PAUSE = 0.05  # seconds between two lots of clients that are sent away
 ENVELOPE = 300  # bytes that a frame is about longer than its data
 
 
@@ -131,13 +132,12 @@ class Hub:
         """Admit nobody, and send everybody away within ``window`` seconds, so that not all come back at once."""
         self.draining = True
         members = self.members.everybody()
-        pause = min(0.05, window / 20)
-        share = max(1, round(len(members) * pause / window)) if window else len(members)
-        for start in range(0, len(members), max(1, share)):
-            for member in members[start : start + share]:
+        rounds = max(1, min(len(members), round(window / DRAIN_PAUSE)))
+        for number in range(rounds):
+            for member in members[number::rounds]:
                 with suppress(Exception):
                     member.drain()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(window / rounds)
 
     def give_up(self, member: Member, error: Exception) -> None:
         """Let go of a member that raised an error, so that it comes back and resumes."""
@@ -244,6 +244,13 @@ def figures() -> dict[str, Any]:
 def online(topic: str) -> set[str]:
     """Who is on a topic now, as far as this process has heard. May be asked from any thread."""
     return {user for known in list(_hubs.values()) for user in known.presence.online(topic)}
+
+
+async def drain(window: float) -> None:
+    """Send the clients of the running event loop away within ``window`` seconds, if it ever had any."""
+    known = _hubs.get(asyncio.get_running_loop())
+    if known is not None:
+        await known.drain(window)
 
 
 def hub() -> Hub:

@@ -3,6 +3,7 @@
 Separate from the commands that start it, so that the demo, production and the tests run one and the same.
 """
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -72,6 +73,15 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, having sent streams away: to uvicorn they are answers that take long, to be waited for and then cut."""
+        from realtime.conf import conf
+        from realtime.hub import drain  # needs Django, which is set up with the application
+
+        draining = asyncio.create_task(drain(min(conf.DRAIN_SPREAD, (self.config.timeout_graceful_shutdown or 0) / 2)))
+        await super().shutdown(sockets)
+        draining.cancel()
 
 
 def _config(options: ServerOptions) -> uvicorn.Config:

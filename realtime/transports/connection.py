@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
@@ -26,7 +27,7 @@ from realtime.members import Wire
 from realtime.metrics import metrics
 from realtime.protocol import messages
 from realtime.protocol.cursor import Cursor
-from realtime.protocol.errors import ProtocolError
+from realtime.protocol.errors import KINDS, ProtocolError
 from realtime.protocol.frame import Form, Frame
 from realtime.protocol.subscriber import Reason, Subscriber
 from realtime.resume import Opening, Wanted, replay
@@ -161,7 +162,9 @@ class Connection(ABC):
             self.close(ProtocolError("internal"))
         finally:
             self._replaying = False
-        if self.hub.has(self):
+        if self.hub.draining:
+            self.drain()
+        elif self.hub.has(self):
             self._take_up_gains()
         elif self.state.ended and not self.closing:
             await self._look_again()
@@ -229,8 +232,9 @@ class Connection(ABC):
         self.say(messages.reset(reason, self.state.cursor.encode(), seqs))
 
     def drain(self) -> None:
-        """Close because the server ends."""
-        self.close(ProtocolError("draining"))
+        """Close because the server ends. Each client is told another time to come back after."""
+        draining = KINDS["draining"]
+        self.close(ProtocolError(draining.code, retry_after=random.randint(1, 2 * (draining.retry_after or 1))))  # noqa: S311
 
     def lagging(self, size: int) -> None:
         """Take note that a fan-out wrote ``size`` bytes, and that not all went out at once."""

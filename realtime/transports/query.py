@@ -5,6 +5,8 @@ Apart from the transports because the same words mean the same on each of them.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from django.http import QueryDict
 
 from realtime.conf import conf
@@ -15,10 +17,15 @@ from realtime.resume import Wanted
 
 def wanted_in(query: QueryDict) -> Wanted:
     """``topics=a,b`` adds topics, ``auto=0`` skips the automatic ones. Raises ``too_many_subscriptions``."""
-    named = frozenset(name for value in query.getlist("topics") for name in str(value).split(",") if name)
-    if len(named) > conf.MAX_SUBSCRIPTIONS:
+    names = {name for value in query.getlist("topics") for name in str(value).split(",") if name}
+    if len(names) > conf.MAX_SUBSCRIPTIONS:
         raise ProtocolError("too_many_subscriptions")
-    return Wanted(named, automatic=query.get("auto") != "0")
+    return _wanted(",".join(sorted(names)), query.get("auto") != "0")
+
+
+@lru_cache(maxsize=1000)  # connections keep it, and many ask for the same
+def _wanted(names: str, automatic: bool) -> Wanted:
+    return Wanted(frozenset(names.split(",")) if names else frozenset(), automatic=automatic)
 
 
 def cursor_in(text: str | None) -> Cursor | None:

@@ -187,6 +187,8 @@ class Stream(Connection):
 
 def _last(error: ProtocolError) -> MutableMapping[str, Any]:
     event = messages.sse_chunk(messages.close(error), "Close", None)
+    if error.retry_after is not None:  # what a plain EventSource goes by
+        event = messages.sse_retry(error.retry_after * 1000) + event
     return {"type": "http.response.body", "body": event, "more_body": False}
 
 
