@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from realtime import log
 from realtime.conf import conf
 from realtime.follower import Follower
+from realtime.handshake import request_of
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.entry import CONTROL_PREFIX
 from realtime.protocol.errors import ProtocolError
@@ -20,7 +21,7 @@ from realtime.protocol.subscriber import Subscriber, joinings, losses
 from realtime.resume import Opening, Wanted, open_subscriber
 from realtime.rights import ATTEMPTS, Rights
 from realtime.threads import run_db
-from realtime.tokens import Claim, Credentials, claim_of, recheck
+from realtime.tokens import Claim, Credentials, Presented, claim_of, presented_in, recheck
 
 
 class Admitted(NamedTuple):
@@ -37,7 +38,11 @@ async def admit(
     """Let a client in, or raise ProtocolError. ``wanted`` is asked with whom it is for, of whom ``pk`` is known."""
     # From before the credential is looked at: whatever ends it later stands behind this position.
     since = follower.position
-    claim = await claim_of(scope)
+    presented = presented_in(request_of(scope), scope.get("subprotocols", ()))
+    admitted = _again(follower, presented, wanted, cursor)
+    if admitted is not None:
+        return admitted
+    claim = await claim_of(presented)
     if claim.pk is not None:
         admitted = await _from_memory(follower, claim, wanted, cursor)
         if admitted is not None:
@@ -46,6 +51,19 @@ async def admit(
     asked = wanted(credentials.user)
     opening = await run_db(open_subscriber, partial(recheck, credentials), asked, cursor, since)
     return Admitted(credentials, asked, opening)
+
+
+def _again(
+    follower: Follower, presented: Presented, wanted: Callable[[Any], Wanted], cursor: Cursor | None
+) -> Admitted | None:
+    """Let in whoever came a moment ago with the same token."""
+    found = follower.rights.recall(presented.mark)
+    if found is None:
+        return None
+    rights, credentials = found
+    asked = wanted(rights.user)
+    opening = open_in_memory(follower, rights, asked, cursor) if asked.named <= rights.granted else None
+    return None if opening is None else Admitted(credentials, asked, opening)
 
 
 async def _from_memory(

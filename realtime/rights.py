@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from django.utils import timezone
+
 from realtime import standings
 from realtime.conf import conf
 from realtime.protocol.entry import Entry
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5  # reads of rights that never rest
 NAMED_AT_ONCE = 1000  # topics that one query asks for by name
-TOKENS = 16  # per user: known again without being judged
+TOKENS = 8  # per user: known again without being read and judged
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +68,7 @@ class RightsCache:
         self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._kept: OrderedDict[str, Rights] = OrderedDict()
+        self._by_token: dict[bytes, Rights] = {}
         self._seqs: dict[str, int] = {}
         self._uses: Counter[str] = Counter()  # of a topic, by users who are kept
         self._asking: list[_Ask] = []
@@ -85,13 +88,14 @@ class RightsCache:
         """
         return await self._from_memory(claim, named) or await self._read(claim, named)
 
-    def known(self, claim: Claim, named: frozenset[str]) -> Found | None:
-        """The same if all of it is in memory, without waiting."""
-        rights = self._fresh(str(claim.pk))
-        if rights is None or claim.mark is None or not named <= rights.granted:
+    def recall(self, mark: bytes | None) -> Found | None:
+        """Whom a token speaks for that was found good, if nothing was heard of them since and its time is not up."""
+        rights = self._by_token.get(mark) if mark is not None else None
+        if rights is None or mark is None or self._fresh(rights.user_id) is None:
             return None
-        credentials = rights.good.get(claim.mark)
-        return None if credentials is None else (rights, credentials)
+        credentials = rights.good[mark]
+        is_over = credentials.expires_at is not None and credentials.expires_at <= timezone.now()
+        return None if is_over else (rights, credentials)
 
     def seq(self, topic: str) -> int:
         """The newest seq of a topic that somebody with current rights may read."""
@@ -118,18 +122,22 @@ class RightsCache:
             self.drop(user_id)
 
     async def _from_memory(self, claim: Claim, named: frozenset[str]) -> Found | None:
-        found = self.known(claim, named)
         rights = self._fresh(str(claim.pk))
-        if found is not None or rights is None or not named <= rights.granted:
-            return found
+        if rights is None or not named <= rights.granted:
+            return None
         try:
             credentials = await run_db(claim.judge, rights.user)
         except ProtocolError:
             return None  # it may be newer than what is kept: only a row read after it came refuses it
         if not rights.is_current:
             return None
-        _remember(rights, claim, credentials)
+        self._remember(rights, claim, credentials)
         return rights, credentials
+
+    def _remember(self, rights: Rights, claim: Claim, credentials: Credentials) -> None:
+        if claim.mark is not None and len(rights.good) < TOKENS:
+            rights.good[claim.mark] = credentials
+            self._by_token[claim.mark] = rights
 
     def _fresh(self, user_id: str) -> Rights | None:
         rights = self._kept.get(user_id)
@@ -141,6 +149,8 @@ class RightsCache:
 
     def _let_go(self, rights: Rights) -> None:
         rights.is_current = False
+        for mark in rights.good:
+            del self._by_token[mark]
         self._release(rights.granted)
 
     def _release(self, topics: Iterable[str]) -> None:
@@ -208,7 +218,7 @@ class RightsCache:
             _answer(ask, found[1])
         else:
             rights = self._keep(str(ask.claim.pk), found[0], began)
-            _remember(rights, ask.claim, found[1])
+            self._remember(rights, ask.claim, found[1])
             _answer(ask, (rights, found[1]))
 
     def _keep(self, user_id: str, standing: Standing, began: float) -> Rights:
@@ -263,11 +273,6 @@ def _judged(claim: Claim, standing: Standing) -> Credentials | Exception:
         return claim.judge(standing.user)
     except Exception as error:  # a refusal, or a host project's rule that failed: of nobody else's concern
         return error
-
-
-def _remember(rights: Rights, claim: Claim, credentials: Credentials) -> None:
-    if claim.mark is not None and len(rights.good) < TOKENS:
-        rights.good[claim.mark] = credentials
 
 
 def _answer(ask: _Ask, answer: Found | Exception | None) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth import get_user, get_user_model
@@ -65,22 +65,40 @@ class Claim:
     mark: bytes | None = None
 
 
-async def claim_of(scope: Mapping[str, Any]) -> Claim:
-    """Read the credential of an ASGI connection. Raises as authenticate_scope does.
+class Presented(NamedTuple):
+    """A credential as it came, from a page that may connect. Nobody has looked at it yet."""
+
+    by: By
+    secret: str
+
+    @property
+    def mark(self) -> bytes | None:
+        """What a token is known again by; None for what is good once, or looked up each time."""
+        if self.by in ("session", "ticket"):
+            return None
+        return hashlib.sha256(f"{self.by} {self.secret}".encode()).digest()
+
+
+def presented_in(request: HttpRequest, subprotocols: Collection[str] = ()) -> Presented:
+    """The first credential of a request. Raises ProtocolError: ``unauthenticated`` for none, ``forbidden``."""
+    by, secret = _presented(request, subprotocols)
+    if by == "query":
+        _allow(by)
+    return Presented(by, secret)
+
+
+async def claim_of(presented: Presented) -> Claim:
+    """Read a credential. Raises as authenticate_scope does.
 
     A token is read at once; a ticket is spent and a session looked up, which is work for the database.
     """
-    request = request_of(scope)
-    by, secret = _presented(request, scope.get("subprotocols", ()))
-    if by in ("session", "ticket") or not _are_read_in_memory():
-        return await run_db(_claim, by, secret)
-    return _claim(by, secret)
+    claim = claim_in_memory(presented)
+    return await run_db(_claim, presented) if claim is None else claim
 
 
-def claim_in_memory(request: HttpRequest) -> Claim | None:
-    """Read a request's credential if no database is needed for that, None otherwise. Raises as claim_of does."""
-    by, secret = _presented(request, ())
-    return None if by in ("session", "ticket") or not _are_read_in_memory() else _claim(by, secret)
+def claim_in_memory(presented: Presented) -> Claim | None:
+    """Read a credential if no database is needed for that, None otherwise. Raises as claim_of does."""
+    return None if presented.mark is None or not _are_read_in_memory() else _claim(presented)
 
 
 async def authenticate_scope(scope: Mapping[str, Any]) -> Credentials:
@@ -164,14 +182,13 @@ def _allow(by: By) -> None:
         raise ProtocolError("unauthenticated", "Tokens are not taken from the query here: get a ticket.")
 
 
-def _claim(by: By, secret: str) -> Claim:
-    if by in ("session", "ticket"):
+def _claim(presented: Presented) -> Claim:
+    by, secret = presented
+    if presented.mark is None:
         credentials = _admit(by, secret)
         return Claim(credentials.user.pk, partial(_judge_again, credentials), lambda: credentials)
-    _allow(by)
     token = _decoded(secret, api_settings.AUTH_TOKEN_CLASSES)
-    mark = hashlib.sha256(f"{by} {secret}".encode()).digest()
-    return Claim(_key_in(token), partial(_judge, token, by), partial(_judge, token, by, None), mark)
+    return Claim(_key_in(token), partial(_judge, token, by), partial(_judge, token, by, None), presented.mark)
 
 
 def _by_token(raw: str, by: By) -> Credentials:

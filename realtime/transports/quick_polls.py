@@ -30,8 +30,8 @@ from realtime.protocol import messages
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.errors import ProtocolError
 from realtime.resume import Wanted
-from realtime.rights import Rights
-from realtime.tokens import claim_in_memory
+from realtime.rights import Found, Rights, RightsCache
+from realtime.tokens import Presented, claim_in_memory, presented_in
 from realtime.transports.pacing import poll_interval
 from realtime.transports.polling import EventsView
 from realtime.transports.query import cursor_in, wanted_in
@@ -149,16 +149,24 @@ async def _poll(follower: Follower, request: HttpRequest) -> bytes | None:
     """The body of an answer without news, None where there may be some. Raises what a refusal is made of."""
     query: QueryDict = query_of(request)
     cursor, wanted = cursor_in(query.get("cursor")), wanted_in(query)
-    claim = claim_in_memory(request)
-    if cursor is None or claim is None or claim.pk is None or not _throttles_in_memory():
+    if cursor is None or not _throttles_in_memory():
         return None
-    found = await follower.rights.admit(claim, wanted.named)
+    found = await _found(follower.rights, presented_in(request), wanted)
     # Without an await from here: nothing new is to come between the look and the answer.
     if found is None or not _finds_nothing(follower, found[0], wanted, cursor) or not _may_poll(request, found[0]):
         return None
     interval = poll_interval(moving=False)
     place = follower.place.encode()
     return messages.poll_answer([], place, has_more=False, reset=[], poll_interval_ms=interval)
+
+
+async def _found(cache: RightsCache, presented: Presented, wanted: Wanted) -> Found | None:
+    """Whose poll it is, and their rights; None for a credential that only the view can look up."""
+    found = cache.recall(presented.mark)
+    if found is None:
+        claim = claim_in_memory(presented)
+        found = None if claim is None or claim.pk is None else await cache.admit(claim, wanted.named)
+    return found
 
 
 def _finds_nothing(follower: Follower, rights: Rights, wanted: Wanted, cursor: Cursor) -> bool:

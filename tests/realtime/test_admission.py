@@ -31,6 +31,7 @@ from realtime.relay import relay
 from realtime.resume import Wanted, open_subscriber, replay
 from realtime.rights import Rights
 from realtime.threads import run_db
+from realtime.tokens import Presented
 from realtime.topics import Topic, topic
 from tests.realtime.counting import counted_queries
 from tests.realtime.recorder import Recorder, announce, cursor_at, grow, present, sequence, standing, tell, until
@@ -184,8 +185,9 @@ async def test_a_batch_is_bounded(alice: User, bob: User, vera: User, smith: Top
         assert len(rights) == 2
         known = set().union(*(one.granted for one in rights._kept.values()))
         assert rights._seqs.keys() == rights._uses.keys() == known
+        assert set(rights._by_token.values()) == set(rights._kept.values())
         rights.clear()
-        assert not (rights._seqs or rights._uses or len(rights))
+        assert not (rights._seqs or rights._uses or rights._by_token or len(rights))
 
 
 @asynccontextmanager
@@ -285,7 +287,7 @@ async def test_from_any_cursor_memory_gives_the_same_beginning_as_the_log(
 
 
 async def admit_rights(here: Hub, token: str, wanted: Wanted) -> Rights | None:
-    claim = await admission.claim_of(scope_of(token))
+    claim = await admission.claim_of(Presented("header", token))
     found = await here.follower.rights.admit(claim, wanted.named)
     return found[0] if found else None
 
@@ -444,10 +446,10 @@ async def test_a_control_entry_that_comes_as_rights_are_handed_out_makes_them_be
         removals = [1]
 
         def settle_and_lose(*args: Any) -> None:
-            settle(*args)
             for _ in removals[:]:
                 removals.clear()
-                rights._loop.call_soon(here.follower.take, batch)
+                rights._loop.call_soon(here.follower.take, batch)  # ahead of the client, who is called next
+            settle(*args)
 
         rights._settle = settle_and_lose  # type: ignore[method-assign]
         asking = asyncio.ensure_future(enter(here, token))
