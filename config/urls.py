@@ -3,18 +3,20 @@
 Streams are answered ahead of Django, in routing.py.
 """
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 from django.urls.resolvers import URLPattern, URLResolver
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config.health import healthz
 from ledger.api.polling import BalancePollView
 
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("schema", SpectacularAPIView.as_view(), name="schema"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("", include("realtime.urls")),
     path("", include("accounts.urls")),
     path("", include("ledger.urls")),
@@ -27,5 +29,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
+    # Browsers ask for it on pages that name no icon, as the admin's.
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}ledger/icon.svg"), name="favicon"),
     path("", include("ledger.pages")),
 ]

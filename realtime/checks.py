@@ -5,8 +5,10 @@ Errors are wrong whatever the installation; warnings under ``--deploy`` are dang
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +25,7 @@ from realtime.scrub import ScrubFilter
 SHORTEST_KEY = 32  # bytes; below, an HMAC key can be guessed faster than a hash of it
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
 LOSES_IN_SILENCE = "channels_redis.core.RedisChannelLayer"
+OLDEST_DAPHNE = "4.2.3"
 
 
 @register()
@@ -59,6 +62,38 @@ def origins_are_listed(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             "REALTIME['ALLOWED_ORIGINS'] holds '*': any page may connect with a token or a ticket.",
             hint="List the origins of your pages, as https://app.example.org.",
             id="realtime.W002",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def hosts_are_listed(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A page of another name for this server is no page of its own."""
+    if "*" not in settings.ALLOWED_HOSTS:
+        return []
+    return [
+        checks.Warning(
+            "ALLOWED_HOSTS holds '*': a page under any name that leads here counts as the project's own.",
+            hint="List the names of this installation.",
+            id="realtime.W009",
+        )
+    ]
+
+
+@register(deploy=True)
+def daphne_is_recent(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Daphne, where it is installed, is one that the contract was held against."""
+    try:
+        installed = version("daphne")
+    except PackageNotFoundError:
+        return []
+    if _numbers(installed) >= _numbers(OLDEST_DAPHNE):
+        return []
+    return [
+        checks.Warning(
+            f"Daphne {installed} is older than {OLDEST_DAPHNE}: nothing here was tried with it.",
+            hint=f"Install daphne>={OLDEST_DAPHNE}, or serve with uvicorn.",
+            id="realtime.W010",
         )
     ]
 
@@ -131,6 +166,12 @@ def layer_reaches_other_processes(app_configs: Any, **kwargs: Any) -> list[Check
             )
         ]
     return []
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    """A version's leading numbers: 4.2.3rc1 is (4, 2)."""
+    parts = itertools.takewhile(str.isdecimal, name.split("."))
+    return tuple(int(part) for part in parts)
 
 
 def _settings() -> Settings | None:

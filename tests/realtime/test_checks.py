@@ -1,6 +1,7 @@
 """Each dangerous setting is named at the start, and good ones are passed in silence."""
 
 import logging
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
 import pytest
@@ -24,7 +25,7 @@ def found(*, handlers=()):
         root.handlers = before
 
 
-OURS = {f"realtime.{kind}00{n}" for kind in "EW" for n in range(1, 9)}
+OURS = {f"realtime.{kind}00{n}" for kind in "EW" for n in range(1, 10)} | {"realtime.W010"}
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +94,34 @@ def test_unsafe_tokens_are_named(settings, changes, complaint):
     settings.SIMPLE_JWT = {**settings.SIMPLE_JWT, **changes}
 
     assert found() == {complaint}
+
+
+def test_a_server_of_any_name_is_named(settings):
+    settings.ALLOWED_HOSTS = ["*"]
+    assert found() == {"realtime.W009"}
+
+
+@pytest.mark.parametrize(
+    ("installed", "complaints"),
+    [
+        ("4.1.0", {"realtime.W010"}),
+        ("4.2.2", {"realtime.W010"}),
+        ("4.2.3", set()),
+        ("4.10.0", set()),
+        ("5.0rc1", set()),
+    ],
+)
+def test_an_old_daphne_is_named(monkeypatch, installed, complaints):
+    monkeypatch.setattr("realtime.checks.version", lambda name: installed)
+    assert found() == complaints
+
+
+def test_no_daphne_is_in_order(monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("realtime.checks.version", missing)
+    assert found() == set()
 
 
 def test_a_handler_that_would_log_credentials_is_named():
