@@ -73,7 +73,7 @@ class Announcer:
     def _run(self) -> None:
         layer = _fresh_layer()
         if layer is None:
-            self._waiting.clear()
+            self._drop_all()
             return
         loop = _Loop()
         try:
@@ -88,7 +88,15 @@ class Announcer:
         with self._changed:
             while not self._waiting and not self._stopping:
                 self._changed.wait()
-            return self._waiting.popleft() if self._waiting else None
+            if self._waiting:
+                return self._waiting.popleft()
+            self._thread = None  # whoever comes from now on starts another
+            return None
+
+    def _drop_all(self) -> None:
+        with self._changed:
+            self._waiting.clear()
+            self._thread = None
 
     def _pause(self) -> None:
         """Leave the layer alone for a while after a failure; being stopped ends the pause."""
