@@ -5,6 +5,7 @@
     python3 run.py test      run the test suite; arguments are pytest's
     python3 run.py lint      check style, types, floors, migrations and production settings
     python3 run.py bench     measure; arguments are the benchmark's
+    python3 run.py autobahn  hold the WebSocket server against the Autobahn test suite  (--help)
     python3 run.py manage    run manage.py; arguments are its own
     python3 run.py serve     serve the installation that the environment describes  (--help)
 
@@ -40,6 +41,7 @@ LOCKS = {
     "test": DEVELOPMENT,
     "lint": DEVELOPMENT,
     "bench": DEVELOPMENT,
+    "autobahn": DEVELOPMENT,
 }
 
 

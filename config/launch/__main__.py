@@ -11,6 +11,7 @@ from config.launch.programs import MANAGE, CommandFailed, become
 from config.services.supervised import ServiceError
 
 PASSED_ON = {
+    "autobahn": lambda arguments: autobahn(arguments),
     "bench": lambda arguments: bench(arguments),
     "manage": lambda arguments: manage(arguments),
     "test": testing.test,
@@ -40,6 +41,11 @@ def manage(arguments: list[str]) -> int:
 def bench(arguments: list[str]) -> int:
     """Measure, on servers of the benchmark's own."""
     become(["-m", "bench", *arguments], env.variables())
+
+
+def autobahn(arguments: list[str]) -> int:
+    """Hold the WebSocket server against the Autobahn test suite."""
+    become(["-m", "tests.autobahn", *arguments], env.variables())
 
 
 def _command(arguments: list[str]) -> Callable[[], int]:
@@ -97,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("test", help="run the test suite; arguments are pytest's")
     commands.add_parser("bench", help="measure; arguments are the benchmark's")
+    commands.add_parser("autobahn", help="hold the WebSocket server against the Autobahn test suite")
     commands.add_parser("manage", help="run manage.py; arguments are its own")
     commands.add_parser("lint", help="check style, types, floors, migrations and production settings")
     return parser
