@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from importlib import import_module
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from django.conf import settings
 from django.contrib.auth import get_user, get_user_model
@@ -30,7 +30,7 @@ from rest_framework_simplejwt.utils import datetime_from_epoch
 from realtime import origins, tickets
 from realtime.access import present
 from realtime.conf import conf
-from realtime.handshake import query_of, request_of
+from realtime.handshake import query_of
 from realtime.protocol.errors import ProtocolError
 from realtime.threads import run_db
 
@@ -60,16 +60,17 @@ class Claim:
     """
 
     pk: Any
-    judge: Callable[[AbstractBaseUser], Credentials]
-    settle: Callable[[], Credentials]
-    mark: bytes | None = None
+    judge: Callable[[AbstractBaseUser], Credentials] = field(repr=False)
+    settle: Callable[[], Credentials] = field(repr=False)
+    mark: bytes | None = field(default=None, repr=False)
 
 
-class Presented(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Presented:
     """A credential as it came, from a page that may connect. Nobody has looked at it yet."""
 
     by: By
-    secret: str
+    secret: str = field(repr=False)
 
     @property
     def mark(self) -> bytes | None:
@@ -80,7 +81,10 @@ class Presented(NamedTuple):
 
 
 def presented_in(request: HttpRequest, subprotocols: Collection[str] = ()) -> Presented:
-    """The first credential of a request. Raises ProtocolError: ``unauthenticated`` for none, ``forbidden``."""
+    """The first credential of a request: it decides, and a bad one does not give way to the next.
+
+    Raises ProtocolError: ``unauthenticated`` for none, ``forbidden`` for a page that may not connect.
+    """
     by, secret = _presented(request, subprotocols)
     if by == "query":
         _allow(by)
@@ -88,7 +92,7 @@ def presented_in(request: HttpRequest, subprotocols: Collection[str] = ()) -> Pr
 
 
 async def claim_of(presented: Presented) -> Claim:
-    """Read a credential. Raises as authenticate_scope does.
+    """Read a credential. Raises ProtocolError: ``token_expired`` for a token to be renewed, else ``unauthenticated``.
 
     A token is read at once; a ticket is spent and a session looked up, which is work for the database.
     """
@@ -101,24 +105,13 @@ def claim_in_memory(presented: Presented) -> Claim | None:
     return None if presented.mark is None or not _are_read_in_memory() else _claim(presented)
 
 
-async def authenticate_scope(scope: Mapping[str, Any]) -> Credentials:
-    """Admit the client of an ASGI connection, or raise ProtocolError.
-
-    ``forbidden`` for a page that may not connect, ``token_expired`` for a token to be renewed, else
-    ``unauthenticated``. The first credential present decides; a bad one does not give way to the next.
-    """
-    request = request_of(scope)
-    by, secret = _presented(request, scope.get("subprotocols", ()))
-    return await run_db(_admit, by, secret)
-
-
 async def authenticate_token(token: str) -> Credentials:
-    """Admit by a bare access token, as ``Authenticate`` gives it. Raises as authenticate_scope does."""
+    """Admit by a bare access token, as ``Authenticate`` gives it. Raises as claim_of does."""
     return await run_db(_by_token, token, "header")
 
 
 def authenticate_request(request: HttpRequest) -> Credentials:
-    """Admit the client of a view, by the same rules. Raises as authenticate_scope does."""
+    """Admit the client of a view, by the same rules. Raises as presented_in and claim_of do."""
     by, secret = _presented(request, ())
     return _admit(by, secret)
 
@@ -183,7 +176,7 @@ def _allow(by: By) -> None:
 
 
 def _claim(presented: Presented) -> Claim:
-    by, secret = presented
+    by, secret = presented.by, presented.secret
     if presented.mark is None:
         credentials = _admit(by, secret)
         return Claim(credentials.user.pk, partial(_judge_again, credentials), lambda: credentials)

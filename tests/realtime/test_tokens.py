@@ -14,7 +14,7 @@ from accounts.sessions import sign_out
 from realtime import tickets
 from realtime.handshake import request_of
 from realtime.protocol.errors import ProtocolError
-from realtime.tokens import authenticate_request, authenticate_scope, authenticate_token
+from realtime.tokens import authenticate_request, authenticate_token, claim_of, presented_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -51,7 +51,10 @@ def scope(*, query="", subprotocols=(), **headers):
     }
 
 
-admit = async_to_sync(authenticate_scope)
+def admit(scope):
+    """As a connection is admitted that nobody knows yet: read what was presented, then ask the database."""
+    presented = presented_in(request_of(scope), scope["subprotocols"])
+    return async_to_sync(claim_of)(presented).settle()
 
 
 def refusal(scope):
@@ -255,3 +258,13 @@ def test_credentials_never_show_their_claims(alice):
 
     assert "exp" in credentials.claims
     assert "claims" not in repr(credentials)
+
+
+def test_what_was_presented_never_shows_its_secret(alice):
+    token = token_of(alice)
+    presented = presented_in(request_of(scope(authorization=f"Bearer {token}")))
+
+    claim = async_to_sync(claim_of)(presented)
+
+    assert repr(presented) == "Presented(by='header')"
+    assert repr(claim) == f"Claim(pk={alice.pk!r})"
