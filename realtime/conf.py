@@ -31,7 +31,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     SEQUENCE_BATCH: Annotated[int, Meta(ge=1, le=5000, description="Outbox rows sequenced per transaction.")] = 500
     SEQUENCE_PAUSE: Annotated[
         float, Meta(ge=0, le=1, description="Least seconds from one sequencing of a process to its next.")
-    ] = 0.01
+    ] = 0.02
     HEAD_TIMEOUT: Annotated[
         float, Meta(gt=0, description="Seconds to wait for, and to hold idle, the lock on the log's head.")
     ] = 1.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -179,6 +179,59 @@ def test_a_dump_under_way_does_not_hold_it(watcher: Watcher) -> None:
         assert watcher.settle() == newest
 
 
+class Looked(Exception):
+    """Ends what was to be explained, once it has been."""
+
+
+def pages_read(work: Callable[[], Any]) -> int:
+    """Pages of tables and indexes that the first statement of ``work`` on the outbox reads. Undoes what it wrote."""
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if Outgoing._meta.db_table not in sql:
+            return execute(sql, params, many, context)
+        execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", params, many, context)
+        ((plan,),) = context["cursor"].fetchone()
+        raise Looked(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+
+    with connection.execute_wrapper(explain), pytest.raises(Looked) as looked:
+        work()
+    return int(looked.value.args[0])
+
+
+def pass_through(watcher: Watcher, count: int) -> None:
+    """Let so many events pass through the outbox, and the horizon move behind them."""
+    with writing() as writer:
+        writer.execute(
+            f"INSERT INTO {Outgoing._meta.db_table} (event_id, type, topics, data, timestamp, ack) "
+            "SELECT gen_random_uuid(), 'Note', %s, '{\"n\": 0}', now(), false FROM generate_series(1, %s)",
+            (A, count),
+        )
+        writer.commit()
+    while log.waiting(watcher.horizon.id) is not None:
+        watcher.look(after=0)
+    watcher.settle(8)  # what was noted in the midst of them moves it that far only
+
+
+@on_postgresql
+def test_under_a_dump_a_wake_up_reads_no_more_however_many_events_have_passed_through(watcher: Watcher) -> None:
+    with writing("REPEATABLE READ") as dump:
+        dump.execute(f"SELECT count(*) FROM {Outgoing._meta.db_table}")
+
+        looking, placing, from_the_beginning = [], [], []
+        for _ in range(3):
+            pass_through(watcher, 4000)
+            tell(1)
+            looking.append(pages_read(lambda: log.waiting(watcher.horizon.id)))
+            placing.append(pages_read(lambda: log.sequence(watcher.horizon)))
+            from_the_beginning.append(pages_read(log.waiting))
+
+    # Nothing of the outbox could be cleared away meanwhile: a look that begins at the front reads more each time.
+    assert from_the_beginning == sorted(set(from_the_beginning))
+    assert from_the_beginning[-1] > 200
+    assert max(looking) < 10
+    assert max(placing[1:]) < 60  # at first the table is so small that to read it whole is as quick
+
+
 @on_postgresql
 def test_a_long_transaction_holds_it_and_delays_nobody(watcher: Watcher) -> None:
     with writing() as slow:
@@ -209,7 +262,7 @@ def test_it_does_not_move_while_more_waits_than_one_turn_takes(watcher: Watcher)
 @on_postgresql
 def test_what_appears_below_it_after_all_is_found_from_the_beginning(watcher: Watcher) -> None:
     newest = tell(1)
-    watcher.settle()
+    watcher.settle(8)  # what was noted in the midst of them moves it that far only
     with writing() as restored:  # as a restore does, with the ids of long ago
         restored.execute(
             f"INSERT INTO {Outgoing._meta.db_table} (id, event_id, type, topics, data, timestamp, ack) "
