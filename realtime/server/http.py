@@ -1,0 +1,110 @@
+"""Uvicorn's HTTP protocol with the short way out for event streams: ``http=HttpProtocol``.
+
+What an application finds in ``scope["extensions"]["realtime.wire"]`` of a GET takes raw body bytes, in chunks as
+``realtime.protocol.chunked.chunk`` cuts them. It is open from ``http.response.start``, if uvicorn sends that body in
+chunks, to the end of the response. All else is uvicorn's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from realtime.server.limits import limits
+from realtime.server.wire import Wire
+
+
+class StreamWire(Wire):
+    """The way out to the client of one request."""
+
+    __slots__ = ("_app", "_cycle", "_send")
+
+    def __init__(self, app: Any, cycle: RequestResponseCycle) -> None:
+        super().__init__()
+        self._app = app
+        self._cycle = cycle
+        self._send: Any = None
+
+    async def run(self, scope: Any, receive: Any, send: Any) -> None:
+        """Be the application: it, with a wire that opens and shuts as it answers."""
+        self._send = send
+        try:
+            await self._app(scope, receive, self.send)
+        finally:
+            self._end()
+
+    async def send(self, message: Any) -> None:
+        """Pass on what the application sends."""
+        await self._send(message)
+        if message["type"] == "http.response.start":
+            if self._cycle.chunked_encoding and not self._cycle.disconnected:
+                self.attach(self._cycle.transport)
+                self.open()
+        elif self._cycle.response_complete:
+            self._end()
+
+    def _end(self) -> None:
+        """Give the connection back to uvicorn; end it, if it should be closed and its client takes nothing."""
+        if self.closed:
+            return
+        transport = self._transport
+        self.shut()
+        if transport.is_closing() or not self._cycle.response_complete:
+            asyncio.get_running_loop().call_later(limits().CLOSE_TIMEOUT, _abort_closing, transport)
+        else:
+            transport.set_write_buffer_limits()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One HTTP connection."""
+
+    _wire: StreamWire | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent; what follows a WebSocket's handshake is for the WebSocket."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._should_upgrade():
+                self._unsupported_upgrade_warning()
+                return
+            self.handle_websocket_upgrade()
+            if rest := data[upgrade.args[0] :]:
+                self.transport.get_protocol().data_received(rest)  # type: ignore[attr-defined]
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the descriptor in the step in which the connection is lost."""
+        if self._wire is not None:
+            self._wire.lost()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Note that something waits in the transport."""
+        if self._wire is not None:
+            self._wire.pause_writing()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that nothing waits any more."""
+        super().resume_writing()
+        if self._wire is not None:
+            self._wire.resume_writing()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.scope["method"] == "GET":
+            self._wire = StreamWire(app, cycle)
+            cycle.scope["extensions"] = {"realtime.wire": self._wire}  # type: ignore[dict-item]
+            app = self._wire.run
+        super()._start_asgi_task(cycle, app)
+
+
+def _abort_closing(transport: asyncio.Transport) -> None:
+    if transport.is_closing():
+        transport.abort()
