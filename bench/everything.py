@@ -20,12 +20,12 @@ import msgspec
 from bench.load.native import compiler
 from bench.machine import TOOLS, cores, describe, most_connections, on_core
 from bench.peers.bare import Bare
-from bench.peers.nchan import Nchan
+from bench.peers.nchan import Nchan, NchanStreams
 from bench.peers.node import SocketIo, Ws
 from bench.peers.plain_channels import OnDaphne as ChannelsOnDaphne
 from bench.peers.plain_channels import OnUvicorn as ChannelsOnUvicorn
 from bench.peers.server import Server
-from bench.product import OnDaphne, Product, project
+from bench.product import OnDaphne, Product, Streams, project
 from bench.report import Part, Report, into
 from bench.scenarios import fanout
 from bench.scenarios.fanout import Size
@@ -36,7 +36,7 @@ RESULTS = Path(__file__).with_name("results")
 README = Path(__file__).with_name("README.md")
 FULL = 10_000  # clients of a result; with fewer it is a look
 MEMBERS = 4
-SCENARIOS = ("peers", "families", "storm", "mixed", "polling", "growth", "postgresql")
+SCENARIOS = ("peers", "streams", "families", "storm", "mixed", "polling", "growth", "postgresql")
 PEERS: dict[str, Callable[[], Server]] = {
     "bare": Bare,
     "nchan": Nchan,
@@ -109,6 +109,15 @@ def _peers(people: Any, options: argparse.Namespace, report: Report) -> None:
         report.notes.append(f"Beside the bare loop, the load generator used {busy:.0%} of its core at most.")
 
 
+def _streams(people: Any, options: argparse.Namespace, report: Report) -> None:
+    """The same events by SSE, beside nchan's."""
+    sizes = [Size(200, 20), Size(1_000, 20)] if options.quick else [Size(1_000, 20), Size(len(people.users), 20)]
+    makes: list[Callable[[], Server]] = [partial(Streams, people), NchanStreams]
+    found, _ = fanout.compare(makes, sizes, 1 if options.quick else options.rounds)
+    parts = [Part(now(), fanout.summary(name, one), msgspec.to_builtins(one)) for name in found for one in found[name]]
+    report.parts["Server-sent events"] = parts
+
+
 def _families(people: Any, options: argparse.Namespace, report: Report) -> None:
     from bench.scenarios import families
 
@@ -176,6 +185,7 @@ def now() -> str:
 
 RUN: dict[str, Callable[[Any, argparse.Namespace, Report], None]] = {
     "peers": _peers,
+    "streams": _streams,
     "families": _families,
     "storm": _storm,
     "mixed": _mixed,

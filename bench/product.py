@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from bench.load.generator import Load
-from bench.load.wire import websocket_request
+from bench.load.pool import STREAM
+from bench.load.wire import get_request, websocket_request
 from bench.machine import on_core
 from bench.peers.server import EVENT, Server
 from bench.program import Program
@@ -69,13 +70,22 @@ class Product(Server):
         return {"DEBUG": "0", "LOG_LEVEL": "WARNING"}
 
     def requests(self, count: int) -> list[bytes]:
+        return [self.request(person) for person in self.seats(count)]
+
+    def seats(self, count: int) -> range:
+        """The next so many users, by number."""
         first, self._seated = self._seated, self._seated + count
-        return [self.request(person) for person in range(first, first + count)]
+        return range(first, first + count)
 
     def request(self, person: int, **more: str) -> bytes:
         """The handshake of one user, by number."""
         query = urlencode({**self.topics, **more})
         return websocket_request(f"/ws?{query}", {"Authorization": f"Bearer {self._tokens[person]}"})
+
+    def stream(self, person: int) -> bytes:
+        """The request of one user for server-sent events."""
+        headers = {"Authorization": f"Bearer {self._tokens[person]}", "Accept": "text/event-stream"}
+        return get_request(f"/api/v1/stream?{urlencode(self.topics)}", headers)
 
     def token(self, person: int) -> str:
         """An access token of one user, by number."""
@@ -104,6 +114,16 @@ class Product(Server):
 
         # It expires at once: else everyone who connects later would be given it again, until they confirm it.
         return Notification(title=f"#{mark:08d}", message="x" * (EVENT - ENVELOPE), expires_at=timezone.now())
+
+
+class Streams(Product):
+    """The same by server-sent events."""
+
+    name = "the product, SSE"
+    kind = STREAM
+
+    def requests(self, count: int) -> list[bytes]:
+        return [self.stream(person) for person in self.seats(count)]
 
 
 class OnDaphne(Product):

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_urlsafe
 from tempfile import TemporaryDirectory
 
 from config.services.postgres import PostgresServer
@@ -25,8 +26,10 @@ def started(database: str) -> Iterator[None]:
         postgres = PostgresServer().start() if database == "postgresql" else None
         try:
             url = postgres.create_database("bench") if postgres else f"sqlite:///{Path(folder) / 'bench.sqlite3'}"
-            os.environ.update(DATABASE_URL=url, REDIS_URL=redis.url, DEBUG="1", HTTPS="0", LOG_LEVEL="WARNING")
+            os.environ.update(DATABASE_URL=url, REDIS_URL=redis.url, HTTPS="0", LOG_LEVEL="WARNING")
             os.environ.update(DJANGO_SETTINGS_MODULE="config.settings", STATIC_ROOT="")
+            # As in production: with DEBUG, Django keeps every statement and how long it took.
+            os.environ.update(DEBUG="0", SECRET_KEY=token_urlsafe(48), JWT_SIGNING_KEY=token_urlsafe(48))
             import django
             from django.core.management import call_command
 

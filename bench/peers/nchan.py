@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.load.generator import Load
-from bench.load.wire import websocket_request
+from bench.load.pool import STREAM
+from bench.load.wire import get_request, websocket_request
 from bench.machine import TOOLS
 from bench.peers.server import Missing, Server
 from bench.program import Program
@@ -35,6 +36,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         location = /sub {{ nchan_subscriber; nchan_channel_id all; nchan_subscriber_first_message newest; }}
+        location = /sse {{ nchan_subscriber eventsource; nchan_channel_id all; nchan_subscriber_first_message newest; }}
         location = /pub {{ nchan_publisher; nchan_channel_id all; nchan_message_buffer_length 600; }}
     }}
 }}
@@ -75,6 +77,16 @@ class Nchan(Server):
             connection.getresponse().read()
         connection.close()
         return times
+
+
+class NchanStreams(Nchan):
+    """The same by server-sent events."""
+
+    name = "nginx + nchan, SSE"
+    kind = STREAM
+
+    def requests(self, count: int) -> list[bytes]:
+        return [get_request("/sse", {"Accept": "text/event-stream"})] * count
 
 
 def _programs() -> tuple[Path, Path]:

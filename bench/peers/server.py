@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from bench.load.generator import Load
+from bench.load.pool import SOCKET
 from bench.load.wire import text_frame, websocket_request
 from bench.program import Program
 from tests.live import free_port
@@ -24,6 +25,7 @@ class Server(ABC):
     """A server under load. Use as a context manager; ``name`` is what the report calls it."""
 
     name: ClassVar[str]
+    kind: ClassVar[int] = SOCKET
     greetings: ClassVar[int] = 0  # frames that a client gets before it counts as connected
     hello: ClassVar[bytes] = b""  # what it says after the first of them
     most_events: ClassVar[int] = 1000  # that are worth waiting for, of a slow one

@@ -82,11 +82,12 @@ def measure(server: Server, sizes: Sequence[Size]) -> Round:
     room = max(size.clients for size in sizes)
     result = Round()
     with on_core("load"), server, Load(server.port, room=room, hello=server.hello) as load:
-        load.open(server.requests(WARM), greetings=server.greetings)
+        load.open(server.requests(WARM), kind=server.kind, greetings=server.greetings)
         settle(server)
         connected, before = WARM, server.program.memory()
         for size in sizes:
-            opening = load.open(server.requests(size.clients - connected), greetings=server.greetings)
+            more = server.requests(size.clients - connected)
+            opening = load.open(more, kind=server.kind, greetings=server.greetings)
             connected = size.clients
             settle(server)
             if size is sizes[-1]:

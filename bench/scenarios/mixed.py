@@ -6,16 +6,14 @@ import threading
 import time
 from dataclasses import dataclass
 from itertools import cycle
-from urllib.parse import urlencode
 
 from bench.crowd import Crowd
 from bench.load.arrivals import latencies
 from bench.load.generator import Load
 from bench.load.polls import Polled, poll
 from bench.load.pool import STREAM, Records
-from bench.load.wire import get_request
 from bench.machine import on_core
-from bench.product import ONE_TOPIC, Product
+from bench.product import Product
 from bench.scenarios import polling
 from bench.scenarios.fanout import settle
 from bench.statistics import quantile
@@ -54,7 +52,7 @@ def measure(crowd: Crowd, sockets: int, streams: int, events: int) -> Mixed:
     room = sockets + streams
     with on_core("load"), Product(crowd) as server, Load(server.port, room=room) as load:
         load.open(server.requests(sockets), greetings=1)
-        load.open([_stream(server, person) for person in range(sockets, room)], kind=STREAM)
+        load.open([server.stream(person) for person in server.seats(streams)], kind=STREAM)
         settle(server)
         load.records()
         before = load.state().counters.marks
@@ -82,11 +80,6 @@ def measure(crowd: Crowd, sockets: int, streams: int, events: int) -> Mixed:
         refused=done[0].refused if done else 0,
         missing=room * events - came,
     )
-
-
-def _stream(server: Product, person: int) -> bytes:
-    headers = {"Authorization": f"Bearer {server.token(person)}", "Accept": "text/event-stream"}
-    return get_request(f"/api/v1/stream?{urlencode(ONE_TOPIC)}", headers)
 
 
 def _poll(server: Product, seconds: float, done: list[Polled]) -> None:
