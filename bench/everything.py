@@ -172,7 +172,7 @@ def _add(report: Report, name: str, measured: Callable[[], Any]) -> None:
     try:
         result = measured()
         part = Part(now(), str(result), msgspec.to_builtins(result))
-    except (fanout.Refused, ServiceError, AssertionError, OSError) as error:
+    except (fanout.Refused, ServiceError, AssertionError, OSError, EOFError) as error:
         part = Part(now(), f"FAILED: {error}")
     print(f"{name}: {part.line}", file=sys.stderr, flush=True)
     report.parts[name] = [part]

@@ -72,7 +72,7 @@ def compare(makes: Sequence[Make], sizes: Sequence[Size], rounds: int) -> tuple[
                 found.setdefault(server.name, []).append(measure(server, sizes))
                 versions[server.name] = server.version()
                 print(f"round {number + 1}: {summary(server.name, found[server.name][-1])}", flush=True)
-            except (Missing, Refused, ServiceError) as error:
+            except (Missing, Refused, ServiceError, OSError, EOFError) as error:
                 print(f"SKIPPED {server.name}: {error}", file=sys.stderr, flush=True)
     return {name: measured for name, measured in found.items() if measured}, versions
 
