@@ -71,11 +71,15 @@ class LiveServer:
 
     def start(self) -> Self:
         """Start it and return once it answers."""
-        command = [sys.executable, "-m", "config.launch", "serve", "--drain", "1", *self._options]
+        command = [sys.executable, *self.arguments()]
         self._process = Supervised(command, temporary_directory(), temporary=True, environment=self._environment)
         self._process.start()
         wait_until(self._is_ready, START_TIMEOUT, lambda: f"the server did not start\n{self.log()}")
         return self
+
+    def arguments(self) -> list[str]:
+        """Return what follows ``python`` to start it."""
+        return ["-m", "config.launch", "serve", "--drain", "1", *self._options]
 
     def stop(self) -> None:
         """End it as an operator would, waiting for it."""

@@ -76,7 +76,7 @@ class Outlet:
         if self._task is not None:
             self._wait(message, size)
             return
-        sending: Coroutine[Any, Any, None] = self._send(message)  # type: ignore[assignment]
+        sending = _coroutine(self._send(message))
         try:
             awaited = sending.send(None)
         except StopIteration:
@@ -158,6 +158,15 @@ class Outlet:
         if not self._fault:
             self.abandon()
             self._on_fault(slow)
+
+
+def _coroutine(awaitable: Awaitable[None]) -> Coroutine[Any, Any, None]:
+    """Return what can be taken step by step: not every server's ``send`` is a coroutine function, granian's is Rust."""
+
+    async def awaited() -> None:
+        await awaitable
+
+    return awaitable if isinstance(awaitable, Coroutine) else awaited()
 
 
 @types.coroutine

@@ -7,6 +7,7 @@ of another kind starts one beside it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -18,6 +19,7 @@ from pytest_django import DjangoDbBlocker
 
 from realtime.relay import relay
 from tests.clients import TRANSPORTS, Client
+from tests.contract.other_servers import OtherServer
 from tests.contract.world import World, make_world, wait_until_drained
 from tests.live import LiveServer
 
@@ -57,13 +59,20 @@ def start_server(db: None) -> Iterator[Start]:
 def contract_server(
     *, realtime: dict[str, Any] | None = None, environment: dict[str, str] | None = None, **options: Any
 ) -> LiveServer:
-    """A server with settings of its own; ``realtime`` are changes of ``REALTIME``."""
+    """A server with settings of its own; ``realtime`` are changes of ``REALTIME``.
+
+    ``TEST_SERVER=daphne`` in the environment holds another server against the contract: one of other_servers.py.
+    """
     variables = {
         "DJANGO_SETTINGS_MODULE": "tests.contract.server_settings",
         "TEST_REALTIME": json.dumps(realtime or {}),
         **(environment or {}),
     }
-    return LiveServer(environment=variables, **options)
+    if (name := os.environ.get("TEST_SERVER")) is None:
+        return LiveServer(environment=variables, **options)
+    if options:
+        pytest.skip(f"needs a server that is started with {options}, which {name} is not")
+    return OtherServer(name, environment=variables)
 
 
 @pytest.fixture

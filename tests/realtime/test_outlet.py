@@ -282,3 +282,26 @@ async def test_nobody_waits_for_a_client_that_was_given_up(bounds: None, end: st
             await asyncio.gather(*waiting)
             await outlet.flushed()
             await outlet.finished()
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+async def test_a_send_that_is_no_coroutine_function_is_waited_for_as_well(is_done: bool) -> None:
+    sent: list[Any] = []
+    client = Client()
+
+    def send(message: Any) -> asyncio.Future[None]:
+        sent.append(message)
+        future = asyncio.get_running_loop().create_future()
+        if is_done:
+            future.set_result(None)
+        else:
+            asyncio.get_running_loop().call_soon(future.set_result, None)
+        return future
+
+    outlet = Outlet(send, client.faults.append)
+    for number in range(3):
+        outlet.write({"number": number}, 1)
+    await outlet.finished()
+
+    assert sent == [{"number": 0}, {"number": 1}, {"number": 2}]
+    assert client.faults == []

@@ -1,0 +1,46 @@
+"""The same application behind other ASGI servers: those that a host project may run it on instead of ours.
+
+Apart from the fixtures so that a module can start one of them, or a whole run can be held against one:
+``TEST_SERVER=granian python3 run.py test tests/contract``.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+
+import httpx
+
+from config.services.supervised import ServiceError
+from tests.live import LiveServer
+
+APPLICATION = "config.asgi:application"
+UVICORN = ["-m", "uvicorn", "--port", "{port}", "--lifespan", "off", "--timeout-graceful-shutdown", "1", APPLICATION]
+OTHER_SERVERS: dict[str, list[str]] = {
+    "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", APPLICATION],
+    "uvicorn-sansio": [*UVICORN, "--ws", "websockets-sansio"],
+    "uvicorn-wsproto": [*UVICORN, "--ws", "wsproto"],
+    "hypercorn": ["-m", "hypercorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "1", APPLICATION],
+    "granian": ["-m", "granian", "--interface", "asginl", "--ws", "--port", "{port}", APPLICATION],
+}
+"""What follows ``python`` to start each."""
+
+
+class OtherServer(LiveServer):
+    """One of the servers above, with one process."""
+
+    def __init__(self, name: str, *, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(environment=environment)
+        self._arguments = [argument.format(port=self.port) for argument in OTHER_SERVERS[name]]
+
+    def arguments(self) -> list[str]:
+        """Return what follows ``python`` to start it."""
+        return self._arguments
+
+    def _is_ready(self) -> bool:
+        if not self._running.send(signal.SIGCONT):
+            raise ServiceError(f"the server ended at once\n{self.log()}")
+        try:
+            return httpx.get(f"{self.url}/healthz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
