@@ -88,7 +88,7 @@ def _config(options: ServerOptions) -> uvicorn.Config:
     return uvicorn.Config(
         "config.asgi:application",
         loop="uvloop",
-        http="httptools",
+        http="realtime.server.http:HttpProtocol",
         ws="realtime.server.websocket:WebSocketProtocol",
         ws_max_size=LARGEST_FRAME,
         # The heartbeat is the protocol's own.
