@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from django.core.cache import cache
+from django.db import transaction
 from django.test import Client
 from pytest_django import Settings
 from rest_framework_simplejwt.tokens import AccessToken
@@ -20,6 +21,7 @@ from accounts.topics import family_topic, user_topic
 from config.asgi import django_application
 from realtime import log, tickets
 from realtime.hub import Hub, hub
+from realtime.outbox import rights_changed
 from realtime.relay import relay
 from realtime.threads import run_db
 from realtime.topics import Topic, topic
@@ -195,6 +197,26 @@ async def test_a_removal_is_said_by_the_view_and_then_there_is_nothing_new(alice
     assert "Note" not in {event["type"] for event in answer.json()["events"]}
     assert (quick_again, after.json()["events"]) == (True, [])
     assert (quick_named, named.status_code) == (False, 403)
+
+
+async def test_a_removal_that_no_event_tells_of_is_said_by_the_view(alice: User, smith: Topic) -> None:
+    def lose() -> None:
+        with transaction.atomic():
+            Membership.objects.filter(user=alice).untold_update(is_active=False)
+            rights_changed(alice.pk, lost=[smith])
+
+    headers = await bearer(alice)
+    async with server() as it:
+        start = it.cursor
+        for _ in range(2):
+            await it.ask(headers, cursor=start)
+        await run_db(lose)
+        await announce(it.here)
+
+        answer, quick = await it.ask(headers, cursor=start)
+
+    assert (quick, answer.json()["events"]) == (False, [])
+    assert [word["data"]["topic"] for word in answer.json()["revoked"]] == [smith]
 
 
 @pytest.mark.parametrize("heard", [True, False])
