@@ -87,6 +87,7 @@ class Hub:
         if state.ended:
             return False  # what stands behind that is for nobody, until the transport has looked again
         state.advance(follower.position, follower.check)
+        state.epoch = follower.epoch  # equal already; now it is one text for all
         state.go_live()
         self.members.add(member)
         for topic in state.topics:

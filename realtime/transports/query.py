@@ -14,18 +14,22 @@ from realtime.protocol.cursor import Cursor, InvalidCursor
 from realtime.protocol.errors import ProtocolError
 from realtime.resume import Wanted
 
+FEW = 3  # topics: who names more is not likely to be one of many
+
 
 def wanted_in(query: QueryDict) -> Wanted:
     """``topics=a,b`` adds topics, ``auto=0`` skips the automatic ones. Raises ``too_many_subscriptions``."""
     names = {name for value in query.getlist("topics") for name in str(value).split(",") if name}
     if len(names) > conf.MAX_SUBSCRIPTIONS:
         raise ProtocolError("too_many_subscriptions")
-    return _wanted(",".join(sorted(names)), query.get("auto") != "0")
+    wanted = Wanted(frozenset(names), automatic=query.get("auto") != "0")
+    return _shared(wanted) if len(names) <= FEW else wanted
 
 
-@lru_cache(maxsize=1000)  # connections keep it, and many ask for the same
-def _wanted(names: str, automatic: bool) -> Wanted:
-    return Wanted(frozenset(names.split(",")) if names else frozenset(), automatic=automatic)
+@lru_cache(maxsize=1000)
+def _shared(wanted: Wanted) -> Wanted:
+    """The same for all who ask for the same: a connection keeps it for as long as it lasts."""
+    return wanted
 
 
 def cursor_in(text: str | None) -> Cursor | None:

@@ -389,6 +389,19 @@ async def test_nobody_is_let_in_before_the_log_answers(settings: Settings, trans
         assert own.follower.started
 
 
+async def test_a_hub_that_drains_sends_everybody_away_and_lets_nobody_in(alice: User, bob: User, smith: Topic) -> None:
+    async with standing() as hub:
+        members = [await connect(hub, user, smith) for user in (alice, bob, alice)]
+
+        await hub.drain(0.01)
+
+        assert [member.said for member in members] == [["drained"]] * 3
+        assert is_empty(hub)
+        with pytest.raises(ProtocolError) as refused:
+            await hub.ready()
+        assert refused.value.code == "draining"
+
+
 def rename_head(old: str, new: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
