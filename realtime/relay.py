@@ -49,7 +49,7 @@ class Relay:
         self._nudges: tuple[Nudge, ...] = ()
         self._horizon = Horizon()
         self._next_whole_look = 0.0
-        self._last_work = -math.inf
+        self._gathered = -math.inf
 
     def wake(self) -> None:
         """Say that something was committed. Returns at once and never raises."""
@@ -96,7 +96,8 @@ class Relay:
         try:
             while not self._has_ended():
                 woken = self._wake.wait(pause() if self._nudges else None)
-                self._gather()
+                if woken:
+                    self._gather()
                 self._wake.clear()
                 self._work(woken)
         finally:
@@ -107,10 +108,10 @@ class Relay:
 
         One by one, they would cost the thread that commits them as much time as writing them did.
         """
-        remaining = self._last_work + conf.SEQUENCE_PAUSE - time.monotonic()
+        remaining = self._gathered + conf.SEQUENCE_PAUSE - time.monotonic()
         if remaining > 0 and not self._stopping:
             time.sleep(remaining)
-        self._last_work = time.monotonic()
+        self._gathered = time.monotonic()
 
     def _has_ended(self) -> bool:
         """Whether stop() was called and nothing was committed since; who is woken later starts another thread."""

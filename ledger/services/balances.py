@@ -24,7 +24,7 @@ from ledger import events
 from ledger.models import Account, Balance, Transaction
 from ledger.models.guarded import insert, unguarded
 from ledger.money import ZERO, check_amount
-from ledger.services.touched import by_ids
+from ledger.services.touched import by_ids, is_one
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
@@ -109,7 +109,7 @@ def lock(which: Q, using: str) -> dict[UUID, Balance]:
     The account is locked along, so that none is made private between looking at its audience and telling it. Not so
     hard, though, that rows which merely refer to it had to wait.
     """
-    rows = Balance.objects.using(using).select_related("account").order_by("pk")
+    rows = Balance.objects.using(using).select_related("account").order_by(*(() if is_one(which) else ("pk",)))
     locked = rows.select_for_update(of=("self", "account"), no_key=True)
     return {row.pk: row for row in locked.filter(which)}
 

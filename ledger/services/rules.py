@@ -116,7 +116,8 @@ def _active(family_id: UUID, using: str) -> list[Rule]:
     """The family's rules in their order, asked for once per operation."""
 
     def ask() -> list[Rule]:
-        return list(Rule.objects.using(using).filter(family=family_id, is_active=True).order_by("priority", "pk"))
+        rules = Rule.objects.using(using).filter(family=family_id, is_active=True).order_by()
+        return sorted(rules, key=lambda rule: (rule.priority, rule.pk))
 
     return balances.once(("rules", family_id), ask)
 

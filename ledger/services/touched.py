@@ -16,7 +16,13 @@ from ledger.models import Transaction
 
 def by_ids(ids: Collection[UUID | None]) -> Q:
     """The balances of the accounts with these ids."""
-    return Q(pk__in=sorted({id for id in ids if id is not None}))
+    wanted = sorted({id for id in ids if id is not None})
+    return Q(pk=wanted[0]) if len(wanted) == 1 else Q(pk__in=wanted)
+
+
+def is_one(which: Q) -> bool:
+    """Whether the condition is that of one account: there is no order to keep then, and none to ask for."""
+    return len(which.children) == 1 and isinstance(which.children[0], tuple) and which.children[0][0] == "pk"
 
 
 def of_accounts(accounts: QuerySet[Any]) -> Q:

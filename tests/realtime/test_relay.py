@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -124,6 +125,26 @@ def test_a_storm_of_commits_is_one_thread_s_work() -> None:
 
     assert sorted(numbers()) == sorted(list(range(10)) * 8)
     assert threads("realtime-relay") == 1
+
+
+def test_commits_in_close_order_share_a_transaction_and_the_first_waits_for_nothing(
+    other: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Event()
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda seconds: together.wait(PATIENCE))
+    monkeypatch.setattr("realtime.relay.time", clock)
+    batches: list[Batch] = []
+
+    tell(1)
+    other.follow(batches.append)
+    until(lambda: len(batches) == 1)
+    for number in (2, 3, 4):
+        tell(number)
+        other.wake()
+    together.set()
+    until(lambda: batches[-1].last == 4)
+
+    assert [(batch.first, batch.last) for batch in batches] == [(1, 1), (2, 4)]
 
 
 def test_whoever_follows_is_nudged_with_each_batch_in_order(other: Relay) -> None:
