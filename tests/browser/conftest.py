@@ -77,9 +77,11 @@ def sit_down(browser: Browser, server: LiveServer) -> Iterator[Callable[..., Rea
     """``sit_down(alice)`` opens the ledger in a browser of her own; what its console complains of fails the test."""
     readers: list[Reader] = []
 
-    def sit(user: User, **options: Any) -> Reader:
-        context = browser.new_context(base_url=server.url, locale="en-GB", **options)
-        context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": server.url}])
+    def sit(user: User, *, base_url: str = server.url, init_script: str = "", **options: Any) -> Reader:
+        context = browser.new_context(base_url=base_url, locale="en-GB", **options)
+        if init_script:
+            context.add_init_script(init_script)
+        context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": base_url}])
         readers.append(Reader(context))
         return readers[-1].open("/")
 

@@ -11,7 +11,9 @@ from typing import Self
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, expect
 
 # Only said by the browser itself, of a server that is away or a network that is cut: no script can keep it quiet.
-UNAVOIDABLE = re.compile(r"net::ERR_(CONNECTION|INTERNET|EMPTY|SOCKET|NETWORK)|WebSocket connection to .* failed")
+UNAVOIDABLE = re.compile(
+    r"net::ERR_(CONNECTION|INTERNET|EMPTY|SOCKET|NETWORK|INCOMPLETE)|WebSocket connection to .* failed"
+)
 
 
 class Reader:
@@ -35,7 +37,16 @@ class Reader:
 
     def sees_state(self, state: str, *, within: float = 15.0) -> None:
         """Wait for the connection badge to say ``state``."""
-        expect(self.page.locator("#connection")).to_have_text(state, timeout=within * 1000)
+        expect(self.page.locator("#connection [data-text]")).to_have_text(state, timeout=within * 1000)
+
+    def sees_transport(self, transport: str, *, within: float = 30.0) -> None:
+        """Wait for the badge to say that the page is live over ``transport``."""
+        live = self.page.locator(f"#connection[data-state=live][data-transport={transport}]")
+        expect(live).to_have_count(1, timeout=within * 1000)
+
+    def forgives(self, words: str) -> None:
+        """Leave aside complaints with these words: the test itself has caused them."""
+        self.complaints = [complaint for complaint in self.complaints if words not in complaint]
 
     def sees_balance(self, account: str, balance: str) -> None:
         """Wait for the account to show that balance."""

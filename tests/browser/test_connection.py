@@ -155,7 +155,7 @@ def test_signing_in_leads_to_the_page_one_wanted(
     expect(page.get_by_role("alert")).to_contain_text("correct username and password")
     _sign_in(page, "dora", PASSWORD)
 
-    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("#connection [data-text]")).to_have_text("Live")
     expect(page.locator("#accounts [data-name]")).to_have_text("Everyday")
     page.close()
 

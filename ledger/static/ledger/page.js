@@ -22,6 +22,7 @@ let creditVersion = -1;
 
 export const client = new RealtimeClient({
   cursor: page.cursor,
+  share: page.user.id,
   getSnapshot: async () => {
     const fresh = await getJSON(page.urls.data);
     creditVersion = -1;
@@ -62,13 +63,15 @@ function showCredit(credit) {
 let hasBeenLive = false;
 
 /** @param {import("../realtime/client.js").Status} status */
-function showStatus({ state, signIn }) {
+function showStatus({ state, transport, signIn }) {
   hasBeenLive ||= state === "live";
   // Between two attempts the badge does not flicker: for the reader it is one and the same absence.
   const shown = state === "connecting" && hasBeenLive ? "waiting" : state;
   const badge = find("#connection");
   badge.dataset.state = shown;
+  badge.dataset.transport = transport;
   fill(badge, "text", phrase(signIn ? "state-signed-out" : `state-${shown}`));
+  fill(badge, "way", shown === "live" ? phrase(`transport-${transport}`) : "");
   find("#retry").hidden = shown !== "waiting";
   find("#sign-in-again").hidden = !signIn;
 }

@@ -7,69 +7,82 @@
  *
  *     const client = new RealtimeClient({ cursor, getSnapshot: () => page.load() });
  *     client.on("TransactionUpdate", (event) => page.apply(event.data));
- *     client.watch(({ state }) => page.badge(state));
+ *     client.watch(({ state, transport }) => page.badge(state, transport));
  *     client.start();
  *
  * @module
  */
 
-import { ABNORMAL, Connection } from "./connection.js";
-import { isReply, parse } from "./messages.js";
-import { MOST_OPEN, Questions, RealtimeError, refused } from "./questions.js";
+import { Connection } from "./connection.js";
+import { browser } from "./environment.js";
+import { Handlers } from "./handlers.js";
+import { ABNORMAL, Token } from "./http.js";
+import { Inbox } from "./inbox.js";
+import { consoleFrom } from "./options.js";
+import { Place } from "./place.js";
+import { Questions, RealtimeError } from "./questions.js";
 import { Recent } from "./recent.js";
+import { Renewal } from "./renewal.js";
+import { Subscriptions } from "./subscriptions.js";
+import { Tabs } from "./tabs.js";
+import { TRANSPORTS, transportsOf } from "./transports.js";
 
 export { RealtimeError };
 
 /** @typedef {import("./connection.js").Status} Status */
+/** @typedef {import("./messages.js").Command} Command */
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Reset} Reset */
-/** @typedef {(level: "debug" | "warn" | "error", message: string, detail?: unknown) => void} Log */
+/** @typedef {import("./options.js").Options} Options */
 
-/**
- * @typedef {object} Options
- * @property {string} [url] where the gateway is; `/ws` of this page's own server by default
- * @property {string} [cursor] the place up to which the page already holds everything
- * @property {(reset: Reset | null) => unknown} [getSnapshot] fetches and shows the present state; what
- *   arrives meanwhile is held back until it is done. It must end by itself, also on a dead line
- * @property {Log} [log]
- * @property {Partial<import("./connection.js").Environment>} [environment]
- */
-
-export const REMEMBERED_IDS = 1000;
 const REQUEST_TIMEOUT_MS = 30_000;
-const DEFAULT_SILENCE_SECONDS = 60;
-const MOST_HELD = 10_000;
+const REMEMBERED_ACKS = 1000;
+const TOKEN_EXPIRED = 4401;
+const NOT_ADMITTED = 4505;
 
 export class RealtimeClient {
-  /** @type {Options} */ #options;
-  /** @type {Log} */ #log;
+  /** @type {import("./options.js").Log} */ #log;
+  /** @type {NonNullable<Options["trace"]>} */ #trace;
   /** @type {Connection} */ #connection;
   /** @type {Questions} */ #questions;
-  /** @type {string | undefined} */ #cursor;
-  /** @type {Map<string, Set<(message: Message) => void>>} */ #handlers = new Map();
-  /** @type {Set<(status: Status) => void>} */ #watchers = new Set();
-  /** @type {Map<string, number | undefined>} asked-for topics, each with the newest seq seen */ #topics = new Map();
-  #seen = new Recent(REMEMBERED_IDS);
-  #acked = new Recent(REMEMBERED_IDS);
-  /** @type {Message[] | null} what arrived while a snapshot is under way */ #held = null;
-  /** The page's state is not known to be whole; a snapshot mends it. */
-  #stale = false;
-  #snapshots = 0;
-  /** @type {Promise<unknown>} */ #snapshot = Promise.resolve();
+  /** @type {Token} */ #token;
+  /** @type {Renewal} */ #renewal;
+  /** @type {Place} */ #place;
+  /** @type {Inbox} */ #inbox;
+  /** @type {Tabs | null} */ #tabs;
+  /** @type {string[]} */ #transports;
+  /** @type {Handlers<Message>} */ #handlers;
+  /** @type {Handlers<Status>} */ #watchers;
+  /** @type {Subscriptions} */ #topics;
+  #acked = new Recent(REMEMBERED_ACKS);
 
   /** @param {Options} [options] */
   constructor(options = {}) {
-    this.#options = options;
-    this.#cursor = options.cursor;
-    this.#log = options.log ?? logToConsole;
-    this.#questions = new Questions((command) => this.#send(command), options.environment);
-    const owner = {
-      address: () => this.#address(),
-      heard: (/** @type {string} */ text) => this.#hear(text),
-      changed: (/** @type {Status} */ status) => this.#changed(status),
-      warn: (/** @type {string} */ message, /** @type {unknown} */ detail) => this.#log("warn", message, detail),
-    };
-    this.#connection = new Connection(owner, options.environment);
+    const environment = { ...browser(), ...options.environment };
+    this.#log = options.log ?? consoleFrom(options.logLevel);
+    this.#trace = options.trace ?? (() => undefined);
+    this.#handlers = new Handlers(this.#log);
+    this.#watchers = new Handlers(this.#log);
+    this.#place = new Place(options.cursor, options.storage, environment);
+    this.#token = new Token(options.getToken, environment);
+    this.#questions = new Questions((command) => this.send(command), environment);
+    this.#topics = new Subscriptions(options.topics ?? [], this.#questions);
+    this.#renewal = new Renewal(() => this.#renew(), environment);
+    this.#inbox = new Inbox({
+      place: this.#place,
+      questions: this.#questions,
+      topics: this.#topics,
+      renewal: this.#renewal,
+      handlers: this.#handlers,
+      log: this.#log,
+      getSnapshot: (reset) => options.getSnapshot?.(reset),
+      repeated: (id) => this.#acked.has(id) && this.ack(id),
+      namesChanged: () => this.#connection.renew(),
+      lose: () => this.#connection.lose(ABNORMAL),
+    });
+    this.#transports = options.transports ?? TRANSPORTS;
+    this.#tabs = options.share ? this.#tabsOf(options.share, environment) : null;
+    this.#connection = this.#connectionOf(options, environment);
   }
 
   /** @returns {Status} */
@@ -81,13 +94,21 @@ export class RealtimeClient {
     return this.status.state;
   }
 
+  get transport() {
+    return this.status.transport;
+  }
+
   /** The newest place up to which every event has been told to the handlers. */
   get cursor() {
-    return this.#cursor;
+    return this.#place.cursor;
   }
 
   /** Connect, and stay connected until `stop()` or until the server says that it is of no use. */
   start() {
+    if (this.state !== "stopped") return;
+    this.#connection.use(this.#rungs);
+    // Until the browser has said who holds, this tab asks the others; nobody answers the first.
+    this.#tabs?.join();
     this.#connection.start();
   }
 
@@ -101,6 +122,11 @@ export class RealtimeClient {
     this.#connection.wake();
   }
 
+  /** Give the line up as if it had broken, and come back. */
+  cut() {
+    this.#connection.lose(ABNORMAL);
+  }
+
   /**
    * Call `handler` for each message of `type`, once per event; `"*"` is every type.
    *
@@ -108,9 +134,7 @@ export class RealtimeClient {
    * @returns {() => void} takes the handler away again
    */
   on(type, handler) {
-    const handlers = this.#handlers.get(type) ?? new Set();
-    this.#handlers.set(type, handlers.add(handler));
-    return () => void handlers.delete(handler);
+    return this.#handlers.on(type, handler);
   }
 
   /**
@@ -120,9 +144,8 @@ export class RealtimeClient {
    * @returns {() => void} takes the watcher away again
    */
   watch(watcher) {
-    this.#watchers.add(watcher);
-    this.#guard(() => watcher(this.status));
-    return () => void this.#watchers.delete(watcher);
+    this.#watchers.guard(() => watcher(this.status));
+    return this.#watchers.on("", watcher);
   }
 
   /**
@@ -132,16 +155,16 @@ export class RealtimeClient {
    * @returns {Promise<any>} the data of `Subscribed`; rejected, and the topic forgotten, when refused
    */
   subscribe(topic, { after } = {}) {
-    if (this.#topics.size >= MOST_OPEN && !this.#topics.has(topic)) return refused("too_many_requests");
-    this.#topics.set(topic, after);
-    return this.#follow(topic);
+    // What only this tab asks for is not the others' business.
+    this.#leaveTabs();
+    return this.#topics.add(topic, after);
   }
 
   /** @param {string} topic */
   unsubscribe(topic) {
-    this.#topics.delete(topic);
-    this.#questions.withdraw((data) => data.topic === topic);
-    this.#send({ command: "Unsubscribe", data: { topic } });
+    const wasNamed = this.#topics.remove(topic);
+    this.send({ command: "Unsubscribe", data: { topic } });
+    if (wasNamed) this.#connection.renew();
   }
 
   /**
@@ -154,186 +177,102 @@ export class RealtimeClient {
     return this.#questions.ask("Request", { resource, params }, REQUEST_TIMEOUT_MS);
   }
 
-  /** Say that the event `id` has been handled; said again by itself should the server give it again. @param {string} id */
+  /** Say that an event has been handled; said again by itself should the server give it again. @param {string} id */
   ack(id) {
     this.#acked.add(id);
-    this.#send({ command: "Ack", data: { message_id: id } });
+    this.send({ command: "Ack", data: { message_id: id } });
+  }
+
+  /** Send a command as it is, on a live line; its answer goes to the handlers of its type. @param {Command} command */
+  send(command) {
+    if (this.state === "live") this.#trace("out", command, this.transport);
+    this.#watchers.guard(() => this.#connection.send(command));
   }
 
   /** Have the page fetch its state anew while later events are held back, as after a `Reset`. */
   refresh() {
-    this.#stale = true;
-    if (this.state === "live") void this.#refetch(null);
+    this.#inbox.refresh(this.state === "live");
   }
 
   // --- the line -----------------------------------------------------------------------------------
 
-  #address() {
-    const url = new URL(this.#options.url ?? "/ws", globalThis.location?.href);
-    url.protocol = url.protocol.replace("http", "ws");
-    // Browsers show scripts no status of a refused upgrade, only a close code.
-    url.searchParams.set("refuse", "close");
-    if (this.#cursor) url.searchParams.set("cursor", this.#cursor);
-    return url.href;
+  /** @param {Options} options @param {import("./environment.js").Environment} environment */
+  #connectionOf(options, environment) {
+    const transports = transportsOf({
+      options,
+      environment,
+      warn: (message, detail) => this.#log("warn", message, detail),
+      token: this.#token,
+      tabs: this.#tabs,
+      topics: () => this.#topics.names,
+      cursor: () => this.cursor,
+    });
+    const owner = {
+      transports,
+      note: (/** @type {string} */ message, /** @type {unknown} */ detail) => this.#log("info", message, detail),
+      canMend: (/** @type {number} */ code) => this.#mend(code),
+      heard: (/** @type {Message} */ message) => this.#hear(message),
+      changed: (/** @type {Status} */ status) => this.#changed(status),
+    };
+    return new Connection(owner, this.#rungs, environment);
+  }
+
+  /** @param {string} name @param {import("./environment.js").Environment} environment */
+  #tabsOf(name, environment) {
+    // Tabs that follow other topics are no use to each other.
+    const group = [name, ...this.#topics.names].join();
+    const told = {
+      took: () => this.#connection.use(this.#transports),
+      holderIsLive: () => this.state === "waiting" && this.wake(),
+    };
+    return new Tabs(group, told, environment);
+  }
+
+  get #rungs() {
+    return this.#tabs ? ["tab", ...this.#transports] : this.#transports;
   }
 
   /** @param {Status} status */
   #changed(status) {
-    this.#log("debug", `${status.state} ${status.code || ""}`.trim());
-    if (status.state !== "live") this.#forgetSnapshot();
-    if (status.state === "stopped") this.#questions.withdraw(() => true, "stopped");
-    for (const watcher of [...this.#watchers]) this.#guard(() => watcher(status));
+    const { state, transport, code } = status;
+    this.#log("debug", `${state} ${transport} ${code || ""}`.trim());
+    if (state !== "live") this.#inbox.lineLost();
+    if (state !== "live") this.#renewal.cancel();
+    if (state === "stopped") this.#questions.withdraw(() => true, "stopped");
+    // Who leaves of its own accord says nothing: the next one takes over.
+    if (state !== "stopped" || code) this.#tabs?.show(state === "live", code);
+    if (state === "stopped") this.#tabs?.leave();
+    this.#watchers.call("", status);
   }
 
-  /** @param {Record<string, unknown>} command */
-  #send(command) {
-    this.#guard(() => this.#connection.send(JSON.stringify(command)));
+  /** @param {number} code */
+  #mend(code) {
+    if (code === TOKEN_EXPIRED) this.#token.spoil();
+    if (code === TOKEN_EXPIRED) return this.#token.isUsed;
+    if (code !== NOT_ADMITTED || !this.#topics.doubt()) return false;
+    // Asked for one by one, the others come back without what was missed.
+    this.#inbox.refresh(false);
+    return true;
   }
 
-  // --- what comes ---------------------------------------------------------------------------------
-
-  /** @param {string} text */
-  #hear(text) {
-    const message = parse(text);
-    if (message) this.#take(message);
-    else this.#log("warn", "a message that cannot be read was left aside", text);
+  #renew() {
+    this.#token.spoil();
+    if (this.transport !== "websocket") return this.#connection.renew();
+    const asked = this.#token.get().then((token) => this.#questions.ask("Authenticate", { token }));
+    asked.catch((error) => this.#log("warn", "the token could not be renewed", error));
   }
 
-  /** @param {Message} message */
-  #take(message) {
-    if (message.type === "Connected") this.#connected(message);
-    else if (message.type === "Ping") this.#answerPing(message);
-    else if (message.type === "Reset") this.#reset(message);
-    else if (isReply(message)) this.#reply(message);
-    else if (this.#held) this.#hold(this.#held, message);
-    else this.#tell(message);
-  }
-
-  /** @param {Message} message */
-  #connected(message) {
-    // With a cursor handed over, the missed events are still to come: only they may move it.
-    this.#cursor ??= message.data?.cursor;
-    this.#connection.greeted((message.data?.heartbeat?.timeout ?? DEFAULT_SILENCE_SECONDS) * 1000);
-    this.#emit(message);
-    const asked = this.#questions.repeat();
-    for (const topic of this.#topics.keys()) if (!asked.has(topic)) void this.#follow(topic);
-    if (this.#stale) void this.#refetch(null);
+  #leaveTabs() {
+    if (!this.#tabs) return;
+    this.#tabs.leave();
+    this.#tabs = null;
+    this.#connection.use(this.#rungs);
   }
 
   /** @param {Message} message */
-  #answerPing(message) {
-    this.#send({ command: "Pong" });
-    // A Ping's cursor covers what is being held back, which the page has not seen yet.
-    if (!this.#held && message.cursor) this.#cursor = message.cursor;
+  #hear(message) {
+    this.#trace("in", message, this.transport);
+    this.#tabs?.say(message);
+    this.#inbox.take(message);
   }
-
-  /** @param {Message} message */
-  #reset({ data }) {
-    this.#log("debug", `the server cannot resume (${data?.reason}): fetching the present state`);
-    this.#cursor = data?.cursor ?? this.#cursor;
-    for (const [topic, seq] of Object.entries(data?.topics ?? {})) {
-      if (this.#topics.has(topic)) this.#topics.set(topic, seq);
-    }
-    // What was held belongs to before the reset, perhaps to another history.
-    this.#held = null;
-    void this.#refetch(data);
-  }
-
-  /** @param {Message} message */
-  #reply(message) {
-    const { code = "internal", message: text } = message.data ?? {};
-    const failed = message.type === "Error";
-    if (failed) this.#log("warn", `the server refused: ${code}`, message);
-    this.#questions.settle(message.reply_to, failed ? new RealtimeError(code, text) : message.data);
-    this.#emit(message);
-  }
-
-  /** @param {Message} message */
-  #tell(message) {
-    const { topic = "", seq, cursor, id } = message;
-    this.#noteSubscription(message);
-    if (!id || this.#seen.add(id)) this.#emit(message);
-    else if (this.#acked.has(id)) this.ack(id);
-    // Only now: an event counts as received when the handlers have had it.
-    if (seq !== undefined && this.#topics.has(topic)) this.#topics.set(topic, seq);
-    if (seq !== undefined && cursor) this.#cursor = cursor;
-  }
-
-  /** @param {Message} message */
-  #noteSubscription({ type, data, reply_to }) {
-    if (type === "Unsubscribed") this.#topics.delete(data?.topic);
-    if (type !== "Subscribed") return;
-    if (this.#topics.has(data?.topic)) this.#topics.set(data.topic, data.seq);
-    this.#questions.settle(reply_to, data);
-  }
-
-  /** @param {Message} message */
-  #emit(message) {
-    for (const key of [message.type, "*"]) {
-      for (const handler of [...(this.#handlers.get(key) ?? [])]) this.#guard(() => handler(message));
-    }
-  }
-
-  /** @param {() => unknown} action */
-  #guard(action) {
-    try {
-      action();
-    } catch (error) {
-      this.#log("error", "a handler failed", error);
-    }
-  }
-
-  /** @param {string} topic */
-  #follow(topic) {
-    const after = this.#topics.get(topic);
-    const answer = this.#questions.ask("Subscribe", after === undefined ? { topic } : { topic, after });
-    answer.catch(({ code }) => {
-      if (code !== "stopped" && code !== "withdrawn") this.#topics.delete(topic);
-    });
-    return answer;
-  }
-
-  // --- snapshots ----------------------------------------------------------------------------------
-
-  /** @param {Reset | null} reset */
-  async #refetch(reset) {
-    const turn = ++this.#snapshots;
-    const wanted = () => turn === this.#snapshots;
-    this.#stale = true;
-    this.#held ??= [];
-    // One at a time: an older snapshot that answers late must not overwrite a newer one.
-    const fetched = this.#snapshot.then(() => (wanted() ? this.#options.getSnapshot?.(reset) : undefined));
-    this.#snapshot = fetched.catch(() => undefined);
-    try {
-      await fetched;
-    } catch (error) {
-      this.#log("warn", "the snapshot failed; it is tried again on the next line", error);
-      if (wanted()) this.#connection.lose(ABNORMAL);
-    }
-    if (wanted()) this.#release();
-  }
-
-  /** @param {Message[]} held @param {Message} message */
-  #hold(held, message) {
-    if (held.push(message) > MOST_HELD) this.#connection.lose(ABNORMAL);
-  }
-
-  #release() {
-    const held = this.#held ?? [];
-    this.#held = null;
-    this.#stale = false;
-    // By way of #take: a handler may ask for another snapshot, and then the rest is held again.
-    for (const message of held) this.#take(message);
-  }
-
-  /** The line is gone: what was held is above the cursor, so the next line replays it. */
-  #forgetSnapshot() {
-    this.#held = null;
-    this.#snapshots++;
-  }
-}
-
-/** @type {Log} */
-function logToConsole(level, message, detail = "") {
-  if (level !== "debug") console[level](`realtime: ${message}`, detail);
 }

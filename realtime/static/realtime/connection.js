@@ -1,74 +1,69 @@
 /**
- * Keeps one line to the server open: connecting, live, waiting or stopped, and when to try again.
+ * Keeps one line to the server open: connecting, live, waiting or stopped, over which transport, and when to try again.
  *
- * Separate from the client, which knows what travels over the line: this module only knows that something
- * was heard, and what a close code says about coming back.
+ * Separate from the client, which knows what travels over the line, and from the transports, which only carry it: this
+ * module alone decides when a line is opened, given up, or exchanged for another.
  *
  * @module
  */
 
+import { Attempt } from "./attempt.js";
+import { browser } from "./environment.js";
+import { CLOSE_CODES } from "./errors.js";
+import { ABNORMAL } from "./http.js";
+import { Ladder } from "./ladder.js";
+
+/** @typedef {import("./attempt.js").Transport} Transport */
+/** @typedef {import("./environment.js").Environment} Environment */
+/** @typedef {import("./messages.js").Command} Command */
+/** @typedef {import("./messages.js").Message} Message */
 /** @typedef {"connecting" | "live" | "waiting" | "stopped"} State */
 
 /**
  * @typedef {object} Status
  * @property {State} state
+ * @property {string} transport what carries, or is being tried: websocket, sse, polling, or tab (another tab's line)
  * @property {number} code close code that led here, 0 when there was none
  * @property {boolean} signIn true when only a new sign-in can help
  * @property {number} retryInMs how long the present wait lasts
  */
 
 /**
- * What is taken from outside: the clock, chance, the socket, and who says that the page woke.
- *
- * @typedef {object} Environment
- * @property {new (url: string) => WebSocket} WebSocket
- * @property {(action: () => void, ms: number) => any} setTimeout
- * @property {(timer: any) => void} clearTimeout
- * @property {() => number} now
- * @property {() => number} random
- * @property {EventTarget | undefined} window
- * @property {Document | undefined} document
- */
-
-/**
  * @typedef {object} Owner
- * @property {() => string} address where to connect this time
- * @property {(text: string) => void} heard
+ * @property {Record<string, Transport>} transports
+ * @property {(code: number) => boolean} canMend whether a line that was ended for good may be asked for otherwise
+ * @property {(message: Message) => void} heard
  * @property {(status: Status) => void} changed
- * @property {(message: string, detail?: unknown) => void} warn
+ * @property {(message: string, detail?: unknown) => void} note why a line came to nothing
  */
-
-/** @typedef {{send: (text: string) => void, close: () => void}} Line */
 
 export const BACK_OFF_SECONDS = [2, 4, 8, 16, 32];
+/** How long to stay on a lesser transport before a better one is tried beside it. */
+export const CLIMB_SECONDS = [10, 20, 40, 80, 160, 320];
 const SHORTEST_WAIT_MS = 100;
-const PATIENT_WAIT_MS = 4000;
-const CONNECT_TIMEOUT_MS = 10_000;
 const PROBE_TIMEOUT_MS = 5000;
 // A line that held this long was a good one: the next failure starts the back-off anew.
 const STEADY_MS = 10_000;
-
-/** What browsers report when a line broke without a close frame. */
-export const ABNORMAL = 1006;
 const TOKEN_EXPIRED = 4401;
-// Sooner than asked would only be refused again, so waking up does not cut these waits short.
-const PATIENT_CODES = new Set([4429, 4430]);
-const SIGN_IN_CODES = new Set([TOKEN_EXPIRED, 4501, 4503]);
+const LEAST_FINAL = 4500;
 
 export class Connection {
   /** @type {Owner} */ #owner;
   /** @type {Environment} */ #environment;
-  /** @type {Status} */ #status = { state: "stopped", code: 0, signIn: false, retryInMs: 0 };
-  /** @type {Line | null} */ #line = null;
-  /** @type {any} the one timer, for whatever the present state waits for */ #timer;
+  /** @type {Ladder} */ #ladder;
+  /** @type {Status} */ #status = { state: "stopped", transport: "", code: 0, signIn: false, retryInMs: 0 };
+  /** @type {Attempt | null} what carries, or is being tried */ #current = null;
+  /** @type {Attempt | null} opened beside a live line to take its place */ #next = null;
+  /** @type {any} for whatever the present state waits for */ #timer;
+  /** @type {any} */ #climbTimer;
   #attempts = 0;
-  #liveSince = 0;
-  #lastHeard = 0;
-  #silenceMs = 0;
+  #climbs = 0;
+  #isPatient = false;
 
-  /** @param {Owner} owner @param {Partial<Environment>} [environment] */
-  constructor(owner, environment) {
+  /** @param {Owner} owner @param {string[]} transports best first @param {Partial<Environment>} [environment] */
+  constructor(owner, transports, environment) {
     this.#owner = owner;
+    this.#ladder = new Ladder(transports);
     this.#environment = { ...browser(), ...environment };
   }
 
@@ -88,87 +83,152 @@ export class Connection {
   stop(code = 0) {
     this.#drop();
     this.#listen("removeEventListener");
-    this.#set("stopped", code);
+    this.#set("stopped", { code });
   }
 
-  /** The server has greeted: the line is live, and dead after `silenceMs` without a word. @param {number} silenceMs */
-  greeted(silenceMs) {
-    this.#liveSince = this.#environment.now();
-    this.#silenceMs = silenceMs;
-    this.#watchSilence();
-    this.#set("live", 0);
+  /** Send on a live line; on any other this does nothing. @param {Command} command */
+  send(command) {
+    if (this.#status.state === "live") this.#current?.line?.send(command);
   }
 
-  /** Send on a live line; on any other this does nothing. @param {string} text */
-  send(text) {
-    if (this.#status.state === "live") this.#line?.send(text);
-  }
-
-  /** Give the line up; stop or come back later, as `code` says. @param {number} code */
-  lose(code) {
-    const { now, random } = this.#environment;
-    if (this.#status.state === "live" && now() - this.#liveSince >= STEADY_MS) this.#attempts = 0;
+  /**
+   * Give the line up; try another transport, come back later, or stop, as `code` says.
+   *
+   * @param {number} code @param {number} [retryAfter] seconds, where the server has said so
+   * @param {boolean} [isSilent] it did not break: nothing came any more
+   */
+  lose(code, retryAfter = CLOSE_CODES[code]?.retryAfter ?? 0, isSilent = false) {
+    const { liveSince = 0, line } = this.#current ?? {};
+    const wasSteady = liveSince > 0 && this.#environment.now() - liveSince >= STEADY_MS;
+    if (wasSteady) this.#attempts = 0;
+    if (wasSteady && !this.#ladder.better.length) this.#climbs = 0;
     this.#drop();
-    if (code === TOKEN_EXPIRED || (code >= 4500 && code <= 4999)) return this.stop(code);
-    const step = Math.min(this.#attempts++, BACK_OFF_SECONDS.length - 1);
-    const shortest = PATIENT_CODES.has(code) ? PATIENT_WAIT_MS : SHORTEST_WAIT_MS;
-    // Full jitter: after a restart the clients come back spread out, not as one wave.
-    const ms = Math.max(shortest, BACK_OFF_SECONDS[step] * 1000 * random());
-    this.#after(ms, () => this.#connect());
-    this.#set("waiting", code, ms);
+    const isFinal = code >= LEAST_FINAL || code === TOKEN_EXPIRED;
+    if (isFinal && !this.#owner.canMend(code)) return this.stop(code);
+    const isBlocked = isSilent && Boolean(line?.isBlockedWhenSilent);
+    const lower = this.#ladder.failed({ isBlamed: code === ABNORMAL, wasSteady, isBlocked });
+    if (lower) this.#connect(lower);
+    else this.#wait(code, retryAfter * 1000);
   }
 
   /** Try now instead of later; on a live line, find out quickly whether it still carries anything. */
   wake() {
-    const { state, code } = this.#status;
-    if (state === "waiting" && !PATIENT_CODES.has(code)) this.#connect();
+    const { state } = this.#status;
+    if (state === "waiting" && !this.#isPatient) this.#connect();
     else if (state === "live") this.#probe();
   }
 
-  #connect() {
-    this.#set("connecting", 0);
-    /** @type {Line | null} */
-    let line = null;
-    // A line that was given up may still speak: nobody listens to it any more.
-    const current = () => line !== null && line === this.#line;
-    try {
-      line = openWebSocket(this.#environment.WebSocket, this.#owner.address(), {
-        heard: (text) => current() && this.#heard(text),
-        closed: (code) => current() && this.lose(code),
-      });
-    } catch (error) {
-      this.#owner.warn("the socket could not be opened", error);
-      return this.lose(ABNORMAL);
-    }
-    this.#line = line;
-    this.#after(CONNECT_TIMEOUT_MS, () => this.lose(ABNORMAL));
+  /** Exchange a live line for a new one of its kind where it cannot be given other topics or another token. */
+  renew() {
+    if (this.#current?.line?.hasFixedTopics && this.#status.state === "live") this.#tryBeside([this.#current.name]);
   }
 
-  /** @param {string} text */
-  #heard(text) {
-    this.#lastHeard = this.#environment.now();
-    this.#owner.heard(text);
+  /** Have other transports, best first; a live line stays if it is one of them. @param {string[]} transports */
+  use(transports) {
+    const { state, transport } = this.#status;
+    this.#ladder.forget(transports);
+    if (state === "live" && transports.includes(transport)) this.#settle(transport);
+    else if (state !== "stopped") this.#connect();
+  }
+
+  // --- one line after the other -------------------------------------------------------------------
+
+  #connect(name = this.#ladder.begin()) {
+    this.#drop();
+    const attempt = (this.#current = new Attempt(name, this.#environment));
+    this.#set("connecting");
+    attempt.open(this.#owner.transports[name], {
+      greeted: () => this.#settle(name),
+      heard: (_, message) => this.#owner.heard(message),
+      ended: (_, code, retryAfter) => this.lose(code, retryAfter),
+      note: this.#owner.note,
+    });
+  }
+
+  /** @param {string} name */
+  #settle(name) {
+    this.#ladder.stand(name);
+    this.#watchSilence();
+    this.#climbLater();
+    this.#set("live");
   }
 
   #drop() {
-    const line = this.#line;
-    this.#line = null;
     this.#environment.clearTimeout(this.#timer);
-    line?.close();
+    this.#environment.clearTimeout(this.#climbTimer);
+    this.#next?.close();
+    this.#current?.close();
+    this.#next = this.#current = null;
   }
 
+  /** @param {number} code @param {number} asked */
+  #wait(code, asked) {
+    const { random } = this.#environment;
+    const step = BACK_OFF_SECONDS[Math.min(this.#attempts++, BACK_OFF_SECONDS.length - 1)] * 1000;
+    // Full jitter: after a restart the clients come back spread out, not as one wave; nor do those told to wait.
+    const ms = Math.max(SHORTEST_WAIT_MS, step * random(), asked * (1 + random() / 4));
+    this.#isPatient = asked > 0;
+    this.#after(ms, () => this.#connect());
+    this.#set("waiting", { code, retryInMs: ms });
+  }
+
+  // --- another beside it --------------------------------------------------------------------------
+
+  #climbLater() {
+    const { setTimeout, clearTimeout, random } = this.#environment;
+    clearTimeout(this.#climbTimer);
+    if (!this.#ladder.better.length) return;
+    const step = CLIMB_SECONDS[Math.min(this.#climbs++, CLIMB_SECONDS.length - 1)] * 1000;
+    this.#climbTimer = setTimeout(() => this.#tryBeside(this.#ladder.better), step * (0.5 + random() / 2));
+  }
+
+  /**
+   * Open another line, the first of `names` that works, and only then close the present one. Both are sent what happens
+   * meanwhile; the second telling is dropped by its id.
+   *
+   * @param {string[]} names
+   */
+  #tryBeside([name, ...others]) {
+    this.#next?.close();
+    const attempt = (this.#next = new Attempt(name, this.#environment));
+    attempt.open(this.#owner.transports[name], {
+      greeted: () => this.#exchange(attempt),
+      heard: (_, message) => attempt === this.#current && this.#owner.heard(message),
+      ended: (_, code, retryAfter) => {
+        if (attempt === this.#current) return this.lose(code, retryAfter);
+        this.#next = null;
+        if (others.length) this.#tryBeside(others);
+        else this.#climbLater();
+      },
+      note: this.#owner.note,
+    });
+  }
+
+  /** @param {Attempt} attempt */
+  #exchange(attempt) {
+    this.#next = null;
+    this.#drop();
+    this.#current = attempt;
+    this.#settle(attempt.name);
+  }
+
+  // --- signs of life ------------------------------------------------------------------------------
+
   #watchSilence() {
-    const left = this.#lastHeard + this.#silenceMs - this.#environment.now();
-    if (left <= 0) this.lose(ABNORMAL);
+    const { lastHeard = 0, silenceMs = 0 } = this.#current ?? {};
+    const left = lastHeard + silenceMs - this.#environment.now();
+    if (left <= 0) this.lose(ABNORMAL, 0, true);
     else this.#after(left, () => this.#watchSilence());
   }
 
   #probe() {
-    const asked = this.#environment.now();
-    this.#lastHeard = Math.min(this.#lastHeard, asked - 1);
-    this.send(JSON.stringify({ command: "Ping" }));
-    const answered = () => this.#lastHeard >= asked;
-    this.#after(PROBE_TIMEOUT_MS, () => (answered() ? this.#watchSilence() : this.lose(ABNORMAL)));
+    const attempt = this.#current;
+    if (!attempt?.line) return;
+    const since = this.#environment.now() - (attempt.line.quietMs ?? 0);
+    attempt.lastHeard = Math.min(attempt.lastHeard, this.#environment.now() - 1);
+    attempt.line.probe?.();
+    const isAnswered = () => attempt.lastHeard >= since;
+    this.#after(PROBE_TIMEOUT_MS, () => (isAnswered() ? this.#watchSilence() : this.lose(ABNORMAL)));
   }
 
   /** @param {"addEventListener" | "removeEventListener"} method */
@@ -179,9 +239,16 @@ export class Connection {
   }
 
   #woken = (/** @type {Event} */ { type }) => {
-    if (type === "online") this.#attempts = 0;
+    if (type === "online") this.#newNetwork();
     if (type !== "visibilitychange" || !this.#environment.document?.hidden) this.wake();
   };
+
+  /** What was blocked on the other network may not be on this one. */
+  #newNetwork() {
+    this.#attempts = this.#climbs = 0;
+    if (this.#status.state === "live") this.#climbLater();
+    else this.#ladder.forget();
+  }
 
   /** @param {number} ms @param {() => void} action */
   #after(ms, action) {
@@ -189,34 +256,10 @@ export class Connection {
     this.#timer = this.#environment.setTimeout(action, ms);
   }
 
-  /** @param {State} state @param {number} code @param {number} [retryInMs] */
-  #set(state, code, retryInMs = 0) {
-    this.#status = { state, code, signIn: state === "stopped" && SIGN_IN_CODES.has(code), retryInMs };
+  /** @param {State} state @param {{code?: number, retryInMs?: number}} [why] */
+  #set(state, { code = 0, retryInMs = 0 } = {}) {
+    const signIn = state === "stopped" && Boolean(CLOSE_CODES[code]?.signIn);
+    this.#status = { state, transport: this.#current?.name ?? "", code, signIn, retryInMs };
     this.#owner.changed(this.#status);
   }
-}
-
-/**
- * @param {new (url: string) => WebSocket} WebSocket @param {string} url
- * @param {{heard: (text: string) => void, closed: (code: number) => void}} listener
- * @returns {Line}
- */
-function openWebSocket(WebSocket, url, listener) {
-  const socket = new WebSocket(url);
-  socket.onmessage = ({ data }) => listener.heard(data);
-  socket.onclose = ({ code }) => listener.closed(code);
-  return { send: (text) => socket.send(text), close: () => socket.close() };
-}
-
-/** @returns {Environment} */
-export function browser() {
-  return {
-    WebSocket: globalThis.WebSocket,
-    setTimeout: (action, ms) => globalThis.setTimeout(action, ms),
-    clearTimeout: (timer) => globalThis.clearTimeout(timer),
-    now: () => Date.now(),
-    random: () => Math.random(),
-    window: globalThis.window,
-    document: globalThis.document,
-  };
 }

@@ -20,9 +20,10 @@
  * @property {any} [data]
  */
 
+/** @typedef {{command: string, data?: Record<string, unknown>, id?: string}} Command */
 /** @typedef {{reason: string, cursor: string, topics?: Record<string, number>}} Reset */
 
-const REPLIES = new Set(["Response", "Error", "Authenticated"]);
+const REPLIES = new Set(["Response", "Error", "Authenticated", "Pong"]);
 
 /** Whether this only answers a command. `Subscribed` also has its place among the events. @param {Message} message */
 export function isReply({ type }) {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { browser } from "./connection.js";
+import { browser } from "./environment.js";
 
 /**
  * @typedef {object} Question
@@ -22,23 +22,24 @@ export const MOST_OPEN = 25;
 
 /** Given to whoever asked; `code` is the protocol's, or `timeout`, `stopped`, `withdrawn`, `too_many_requests`. */
 export class RealtimeError extends Error {
-  /** @param {string} code @param {string} [message] */
-  constructor(code, message = code) {
+  /** @param {string} code @param {string} [message] @param {number} [retryAfter] seconds */
+  constructor(code, message = code, retryAfter) {
     super(message);
     this.name = "RealtimeError";
     this.code = code;
+    this.retryAfter = retryAfter;
   }
 }
 
 export class Questions {
-  /** @type {(command: Record<string, unknown>) => void} */ #send;
-  /** @type {Pick<import("./connection.js").Environment, "setTimeout" | "clearTimeout">} */ #clock;
+  /** @type {(command: import("./messages.js").Command) => void} */ #send;
+  /** @type {Pick<import("./environment.js").Environment, "setTimeout" | "clearTimeout">} */ #clock;
   /** @type {Map<string, Question>} */ #open = new Map();
   #lastId = 0;
 
   /**
-   * @param {(command: Record<string, unknown>) => void} send does nothing while there is no live line
-   * @param {Partial<import("./connection.js").Environment>} [environment]
+   * @param {(command: import("./messages.js").Command) => void} send does nothing while there is no live line
+   * @param {Partial<import("./environment.js").Environment>} [environment]
    */
   constructor(send, environment) {
     this.#send = send;

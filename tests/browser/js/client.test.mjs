@@ -305,6 +305,16 @@ test("a request is answered by the reply to its id", async () => {
   assert.deepEqual([(await first).result, (await second).result], [1, 2]);
 });
 
+test("what a handler asks when the line is greeted is asked once", () => {
+  const there = world();
+  there.client.on("Connected", () => void there.client.request("presence"));
+  there.client.start();
+
+  there.socket.greets();
+
+  assert.equal(there.socket.commands("Request").length, 1);
+});
+
 test("a refused request is rejected with the protocol's code", async () => {
   const there = live();
 
@@ -367,7 +377,7 @@ test("no more than 25 requests wait at a time", async () => {
   await assert.rejects(there.client.request("accounts"), { code: "too_many_requests" });
 });
 
-test("a topic is followed across reconnects from its newest seq", async () => {
+test("a topic that was granted is named on the next line, and the cursor holds for it", async () => {
   const there = live();
   const subscribed = there.client.subscribe("account:a", { after: 3 });
   const { id, ...asked } = there.socket.sent[0];
@@ -379,7 +389,41 @@ test("a topic is followed across reconnects from its newest seq", async () => {
 
   assert.deepEqual(asked, { command: "Subscribe", data: { topic: "account:a", after: 3 } });
   assert.equal((await subscribed).seq, 5);
-  assert.deepEqual(there.socket.commands("Subscribe")[0].data, { topic: "account:a", after: 6 });
+  assert.deepEqual([there.socket.topics, there.socket.cursor], ["account:a", "c6"]);
+  assert.deepEqual(there.socket.commands("Subscribe"), []);
+});
+
+test("topics given from the start are named on each line", () => {
+  const there = live({ topics: ["account:b", "account:a"], cursor: "page" });
+
+  reconnect(there);
+
+  assert.deepEqual(
+    there.sockets.map(({ topics, cursor }) => [topics, cursor]),
+    [
+      ["account:a,account:b", "page"],
+      ["account:a,account:b", "page"],
+    ],
+  );
+});
+
+test("when one of the named topics is refused, each is asked for alone, and the page fetches its state", async () => {
+  let snapshots = 0;
+  const there = world({ topics: ["account:a", "account:b"], cursor: "page", getSnapshot: () => void snapshots++ });
+  there.client.start();
+  there.socket.closes(4505);
+  there.clock.pass(2000);
+  there.socket.greets();
+  const [first, second] = there.socket.commands("Subscribe");
+  there.socket.says({ type: "Error", reply_to: first.id, data: { code: "forbidden", message: "" } });
+  there.socket.says({ type: "Subscribed", reply_to: second.id, data: { topic: second.data.topic, seq: 1 } });
+  await settled();
+
+  reconnect(there);
+
+  assert.equal(there.sockets[1].topics, null);
+  assert.equal(snapshots, 1);
+  assert.equal(there.socket.topics, "account:b");
 });
 
 test("a subscription that was not confirmed is asked for again, as it was", () => {

@@ -11,8 +11,13 @@ export class FakeSocket {
   sent = [];
   isClosed = false;
 
-  constructor(url) {
+  constructor(url, protocols = []) {
     this.url = new URL(url);
+    this.protocols = protocols;
+  }
+
+  get topics() {
+    return this.url.searchParams.get("topics");
   }
 
   get cursor() {
@@ -33,8 +38,9 @@ export class FakeSocket {
   }
 
   /** The server greets: from here on the line is live. */
-  greets({ cursor = "head", topics = {}, timeout = 60 } = {}) {
-    this.says({ type: "Connected", data: { cursor, topics, heartbeat: { interval: timeout / 2, timeout } } });
+  greets({ cursor = "head", topics = {}, timeout = 60, expires_at = null, timestamp } = {}) {
+    const heartbeat = { interval: timeout / 2, timeout };
+    this.says({ type: "Connected", timestamp, data: { cursor, topics, heartbeat, expires_at } });
   }
 
   /** The line closes, by the server's wish or by nobody's. */
@@ -78,37 +84,98 @@ export class FakeClock {
   }
 }
 
-/** A client in a fresh world; `random` 1 makes each wait as long as its back-off step. */
-export function world({ random = 1, ...options } = {}) {
+/** One request of the page; the test plays the server, whose answer may be a stream that it writes on. */
+export class FakeRequest {
+  constructor(url, { method = "GET", headers = {}, body, signal }) {
+    this.url = new URL(url);
+    this.method = method;
+    this.headers = headers;
+    this.body = body && JSON.parse(body);
+    this.answer = new Promise((resolve, reject) => {
+      Object.assign(this, { resolve, fail: () => reject(new TypeError("network")) });
+      signal?.addEventListener("abort", () => reject(signal.reason));
+    });
+    this.isClosed = false;
+    signal?.addEventListener("abort", () => (this.isClosed = true));
+  }
+
+  get path() {
+    return this.url.pathname.replace("/api/v1/", "");
+  }
+
+  param(name) {
+    return this.url.searchParams.get(name);
+  }
+
+  async answers(data, status = 200, headers = {}) {
+    this.resolve(new Response(status === 204 ? null : JSON.stringify(data), { status, headers }));
+    await settled();
+  }
+
+  /** The answer to a poll. */
+  async gives(events = [], { cursor = events.at(-1)?.cursor ?? "head", has_more = false, reset = [], ...rest } = {}) {
+    await this.answers({ events, cursor, has_more, reset, poll_interval_ms: 1000, ...rest });
+  }
+
+  /** Begin a stream and greet on it. */
+  async streams({ cursor = "head", topics = {}, expires_at = null, timestamp } = {}) {
+    const body = new ReadableStream({ start: (controller) => (this.stream = controller) });
+    this.resolve(new Response(body, { headers: { "Content-Type": "text/event-stream" } }));
+    const heartbeat = { interval: 30, timeout: 60 };
+    this.says({ type: "Connected", timestamp, data: { cursor, topics, heartbeat, expires_at } });
+    await settled();
+  }
+
+  says(message, id = message.cursor) {
+    this.writes(`${id ? `id: ${id}\n` : ""}event: ${message.type}\ndata: ${JSON.stringify(message)}\n\n`);
+  }
+
+  writes(text) {
+    this.stream.enqueue(new TextEncoder().encode(text));
+  }
+}
+
+/** A client in a fresh world, on a WebSocket alone; `random` 1 makes each wait as long as its back-off step. */
+export function world({ random = 1, environment = {}, ...options } = {}) {
   const clock = new FakeClock();
   const sockets = [];
+  const requests = [];
   const logged = [];
   const statuses = [];
   const window = new EventTarget();
   const document = Object.assign(new EventTarget(), { hidden: false });
   class WebSocket extends FakeSocket {
-    constructor(url) {
-      super(url);
+    constructor(url, protocols) {
+      super(url, protocols);
       sockets.push(this);
     }
   }
   const client = new RealtimeClient({
     url: "https://ledger.example/ws",
+    transports: ["websocket"],
     log: (level, message, detail) => logged.push({ level, message, detail }),
     environment: {
       WebSocket,
+      fetch: (url, init) => {
+        requests.push(new FakeRequest(url, init));
+        return requests.at(-1).answer;
+      },
       setTimeout: (action, ms) => clock.setTimeout(action, ms),
       clearTimeout: (timer) => clock.clearTimeout(timer),
       now: () => clock.now,
       random: () => random,
       window,
       document,
+      locks: undefined,
+      BroadcastChannel: undefined,
+      ...environment,
     },
     ...options,
   });
   client.watch((status) => statuses.push(status));
-  const world = { client, clock, sockets, logged, statuses, window, document };
+  const world = { client, clock, sockets, requests, logged, statuses, window, document };
   Object.defineProperty(world, "socket", { get: () => sockets.at(-1) });
+  Object.defineProperty(world, "request", { get: () => requests.at(-1) });
   return world;
 }
 

@@ -1,0 +1,76 @@
+/**
+ * The line that is none: a question every so often, as the server advises.
+ *
+ * @module
+ */
+
+/** @typedef {import("./attempt.js").Line} Line */
+/** @typedef {import("./attempt.js").Listener} Listener */
+/** @typedef {import("./attempt.js").Surroundings} Surroundings */
+/** @typedef {import("./messages.js").Message} Message */
+
+/** The server advises nobody to wait for more than a minute; twice that without an answer is silence. */
+const SILENCE_SECONDS = 120;
+
+/** What greets on a line that the server knows nothing of. @param {string} cursor @returns {Message} */
+export const greeting = (cursor) => ({
+  type: "Connected",
+  data: { cursor, topics: {}, heartbeat: { timeout: SILENCE_SECONDS } },
+});
+
+/**
+ * One question: what came after the cursor.
+ *
+ * @param {Surroundings} surroundings @param {string | undefined} cursor @param {AbortSignal} [signal]
+ * @returns {Promise<{messages: Message[], cursor: string, hasMore: boolean, interval: number}>} the messages, the last
+ *   of which moves the cursor to where the answer ends
+ */
+export async function ask({ http, topics }, cursor, signal) {
+  const answer = await http.get("events", { topics: topics().join(","), cursor }, signal);
+  const place = { type: "Ping", cursor: answer.cursor };
+  return {
+    messages: [...answer.events, ...(answer.revoked ?? []), ...answer.reset, place],
+    cursor: answer.cursor,
+    hasMore: answer.has_more,
+    interval: answer.poll_interval_ms,
+  };
+}
+
+/** @param {Listener} listener @param {Surroundings} surroundings @returns {Line} */
+export function openPolling(listener, surroundings) {
+  const { http, cursor } = surroundings;
+  const { setTimeout, clearTimeout, random } = http.environment;
+  // The line's own place: what the client holds back during a snapshot need not come again.
+  let place = cursor();
+  let isGreeted = false;
+  let isAsking = false;
+  let isClosed = false;
+  /** @type {any} */
+  let timer;
+
+  async function poll() {
+    if (isAsking) return;
+    isAsking = true;
+    clearTimeout(timer);
+    const answer = await ask(surroundings, place).finally(() => (isAsking = false));
+    if (isClosed) return;
+    if (!isGreeted) listener.heard(greeting(answer.cursor));
+    isGreeted = true;
+    place = answer.cursor;
+    answer.messages.forEach(listener.heard);
+    // A tenth more or less, so that many clients do not ask in step.
+    timer = setTimeout(go, answer.interval * (0.9 + 0.2 * random()));
+  }
+
+  const go = () => void poll().catch(listener.failed);
+
+  go();
+  return {
+    send: (command) => void http.command(command, listener.heard, cursor),
+    probe: go,
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,254 @@
+"""Whatever stands between page and server: the page falls to what works, climbs back, and is told everything once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from accounts.models import User
+from accounts.sessions import sign_out
+from config.services.waiting import wait_until
+from ledger.models import Account
+from tests.browser.conftest import spend
+from tests.browser.proxy import Proxy
+from tests.browser.reader import Reader
+from tests.clients import access_token
+from tests.live import LiveServer
+
+SitDown = Callable[..., Reader]
+
+pytestmark = pytest.mark.timeout(180)
+
+# No jitter: each wait is the shortest that there is.
+IMPATIENT = "Math.random = () => 0"
+
+# The page's own client, which any module that asks for it is given.
+RECORD = """async () => {
+  const { client } = await import("/static/ledger/page.js");
+  window.told = [];
+  window.states = [];
+  client.on("TransactionUpdate", (event) => window.told.push(event.data.data.description));
+  client.watch(({ state, transport }) => window.states.push(`${state} ${transport}`));
+}"""
+
+
+@pytest.fixture
+def proxy(server: LiveServer) -> Iterator[Proxy]:
+    """What the browser takes for the server."""
+    with Proxy(server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def sit_behind(sit_down: SitDown, proxy: Proxy) -> SitDown:
+    """Like ``sit_down``, behind the proxy and with little patience; what the page is told is recorded."""
+
+    def sit(user: User) -> Reader:
+        reader = sit_down(user, base_url=proxy.url, init_script=IMPATIENT)
+        reader.page.evaluate(RECORD)
+        return reader
+
+    return sit
+
+
+def was_told(reader: Reader, *descriptions: str) -> None:
+    """Wait until the page was told of the last one, and see that it was told of each once, in order."""
+    reader.page.wait_for_function("last => window.told.includes(last)", arg=descriptions[-1])
+    assert reader.page.evaluate("window.told") == list(descriptions)
+
+
+def test_behind_a_proxy_that_refuses_upgrades_the_page_is_streamed_to(
+    alice: User, bob: User, account: Account, proxy: Proxy, sit_behind: SitDown
+) -> None:
+    proxy.refuses_upgrades = True
+    at_alice = sit_behind(alice)
+    at_alice.sees_transport("sse")
+
+    for number in (1, 2, 3):
+        spend(account, bob, "-1.00", f"Streamed {number}")
+
+    was_told(at_alice, "Streamed 1", "Streamed 2", "Streamed 3")
+    at_alice.sees_balance("Everyday", "€97.00")
+    assert proxy.open("websocket") == 0
+
+
+@pytest.mark.parametrize("fault", ["refuses_streams", "buffers_streams"])
+def test_behind_a_proxy_that_lets_no_stream_through_either_the_page_polls(
+    fault: str, alice: User, bob: User, account: Account, proxy: Proxy, sit_behind: SitDown
+) -> None:
+    proxy.refuses_upgrades = True
+    setattr(proxy, fault, True)
+    at_alice = sit_behind(alice)
+    at_alice.sees_transport("polling")
+
+    for number in (1, 2, 3):
+        spend(account, bob, "-1.00", f"Polled {number}")
+
+    was_told(at_alice, "Polled 1", "Polled 2", "Polled 3")
+    at_alice.sees_balance("Everyday", "€97.00")
+    at_alice.forgives("403")
+
+
+def test_an_open_page_falls_to_polling_and_climbs_back_and_is_told_everything_once(
+    alice: User, bob: User, account: Account, proxy: Proxy, sit_behind: SitDown
+) -> None:
+    at_alice = sit_behind(alice)
+    at_alice.sees_transport("websocket")
+    spend(account, bob, "-1.00", "On the socket")
+    was_told(at_alice, "On the socket")
+
+    proxy.refuses_upgrades = True
+    proxy.cut()
+    spend(account, bob, "-1.00", "Between")
+    at_alice.sees_transport("sse")
+    spend(account, bob, "-1.00", "On the stream")
+    was_told(at_alice, "On the socket", "Between", "On the stream")
+
+    proxy.refuses_streams = True
+    proxy.cut()
+    spend(account, bob, "-1.00", "Between again")
+    at_alice.sees_transport("polling")
+    spend(account, bob, "-1.00", "Polled")
+    was_told(at_alice, "On the socket", "Between", "On the stream", "Between again", "Polled")
+
+    proxy.refuses_streams = proxy.refuses_upgrades = False
+    at_alice.sees_transport("websocket", within=60)
+    spend(account, bob, "-1.00", "Back up")
+    was_told(at_alice, "On the socket", "Between", "On the stream", "Between again", "Polled", "Back up")
+    at_alice.sees_balance("Everyday", "€94.00")
+    assert at_alice.loads == 0
+    at_alice.forgives("403")
+
+
+def test_the_climb_back_is_not_noticed(
+    alice: User, bob: User, account: Account, proxy: Proxy, sit_behind: SitDown
+) -> None:
+    proxy.refuses_upgrades = True
+    at_alice = sit_behind(alice)
+    at_alice.sees_transport("sse")
+
+    proxy.refuses_upgrades = False
+    at_alice.sees_transport("websocket", within=60)
+
+    assert at_alice.page.evaluate("window.states") == ["live sse", "live websocket"]
+
+
+def test_a_server_that_was_killed_tells_nothing_twice(
+    alice: User, bob: User, account: Account, server: LiveServer, sit_down: SitDown
+) -> None:
+    at_alice = sit_down(alice, init_script=IMPATIENT)
+    at_alice.page.evaluate(RECORD)
+    spend(account, bob, "-1.00", "Before")
+    was_told(at_alice, "Before")
+
+    server.kill()
+    at_alice.sees_state("Offline, reconnecting")
+    spend(account, bob, "-1.00", "While away")
+    server.close()
+    server.start()
+    spend(account, bob, "-1.00", "After")
+
+    was_told(at_alice, "Before", "While away", "After")
+    at_alice.sees_transport("websocket", within=60)
+    assert at_alice.loads == 0
+
+
+# --- tabs -----------------------------------------------------------------------------------------
+
+
+def second_tab(reader: Reader) -> Reader:
+    """Open the page again in another tab of the same browser."""
+    tab = Reader(reader.context)
+    tab.open("/")
+    tab.page.evaluate(RECORD)
+    return tab
+
+
+def test_two_tabs_share_one_connection_and_the_other_goes_on_when_the_holder_closes(
+    alice: User, bob: User, account: Account, proxy: Proxy, sit_behind: SitDown
+) -> None:
+    holder = sit_behind(alice)
+    holder.sees_transport("websocket")
+    guest = second_tab(holder)
+    guest.sees_transport("tab")
+    spend(account, bob, "-1.00", "To both")
+    was_told(holder, "To both")
+    was_told(guest, "To both")
+    assert (proxy.open("websocket"), proxy.asked["websocket"]) == (1, 1)
+
+    holder.page.close()
+    spend(account, bob, "-1.00", "To the one left")
+
+    guest.sees_transport("websocket")
+    was_told(guest, "To both", "To the one left")
+    assert guest.loads == 0
+    assert guest.complaints == []
+
+
+def test_of_three_tabs_the_two_left_miss_nothing_when_the_holder_closes(
+    alice: User, bob: User, account: Account, proxy: Proxy, sit_behind: SitDown
+) -> None:
+    holder = sit_behind(alice)
+    left = [second_tab(holder), second_tab(holder)]
+
+    holder.page.close()
+    names = [f"Number {number}" for number in range(10)]
+    for name in names:
+        spend(account, bob, "-1.00", name)
+
+    for tab in left:
+        was_told(tab, *names)
+    wait_until(lambda: proxy.open("websocket") == 1, 10, lambda: f"{proxy.open('websocket')} WebSockets are open")
+
+
+def test_a_sign_out_ends_every_tab(alice: User, account: Account, sit_down: SitDown) -> None:
+    holder = sit_down(alice)
+    guest = second_tab(holder)
+
+    sign_out(alice.pk)
+
+    for tab in (holder, guest):
+        tab.sees_state("Signed out")
+        expect(tab.page.get_by_role("link", name="Sign in again")).to_be_visible()
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+BY_TOKEN = """async ({ transport }) => {
+  const { RealtimeClient } = await import("/static/realtime/client.js");
+  window.told = [];
+  window.states = [];
+  const client = new RealtimeClient({
+    transports: [transport],
+    getToken: () => window.giveToken(),
+    trace: (direction, { type }) => direction === "in" && window.told.push(type),
+  });
+  client.watch(({ state }) => window.states.push(state));
+  client.start();
+}"""
+
+
+@pytest.mark.parametrize("transport", ["websocket", "sse", "polling"])
+def test_a_page_that_stays_open_longer_than_its_token_is_never_shut_out(
+    transport: str, alice: User, bob: User, account: Account, sit_down: SitDown
+) -> None:
+    given: list[str] = []
+
+    def give_token() -> str:
+        given.append(access_token(alice, timedelta(seconds=12)))
+        return given[-1]
+
+    page: Page = sit_down(alice).page
+    page.expose_function("giveToken", give_token)
+    page.evaluate(BY_TOKEN, {"transport": transport})
+    # Two have been taken over: the first has been worth nothing for a while.
+    page.wait_for_function("() => window.states.includes('live')")
+    while len(given) < 3:
+        page.wait_for_timeout(100)
+    spend(account, bob, "-1.00", "Still here")
+    page.wait_for_function("() => window.told.includes('TransactionUpdate')")
+
+    assert page.evaluate("window.states.filter((state) => state !== 'live')") == ["stopped", "connecting"]
