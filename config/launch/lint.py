@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from config import env
+from config.launch import typescript
 from config.launch.programs import run
 
 BIN = Path(sys.executable).parent
@@ -33,6 +34,8 @@ CHECKS: tuple[tuple[str, dict[str, str]], ...] = (
 def lint() -> int:
     """Run every check, also after one has failed; return 0 when all passed."""
     failed = [line for line, variables in CHECKS if not _passes(line, variables)]
+    if not _scripts_pass():
+        failed.append("tsc")
     for line in failed:
         print(f"failed: {line}", flush=True)
     return 1 if failed else 0
@@ -42,3 +45,12 @@ def _passes(line: str, variables: dict[str, str]) -> bool:
     print(f"$ {line}", flush=True)
     program, *arguments = shlex.split(line)
     return run([str(BIN / program), *arguments], env.variables() | variables) == 0
+
+
+def _scripts_pass() -> bool:
+    print("$ tsc --project tsconfig.json", flush=True)
+    command = typescript.command()
+    if command is None:
+        print("!!! SKIPPED: the types of the browser's scripts. That needs node, and npm for TypeScript.", flush=True)
+        return True
+    return run(command, env.variables()) == 0
