@@ -32,4 +32,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Browsers ask for it on pages that name no icon, as the admin's.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}ledger/icon.svg"), name="favicon"),
     path("", include("ledger.pages")),
+    path("", include("ledger.debug")),
 ]
