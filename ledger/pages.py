@@ -5,7 +5,9 @@ Separate from the REST interface: a page is one snapshot of everything it shows,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
+from uuid import UUID
 
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -94,15 +96,26 @@ def ledger_data(user: User) -> Json:
 
 def _families(user: User) -> list[Json]:
     memberships = Membership.objects.filter(user=user, is_active=True).select_related("family")
+    members = _members([membership.family_id for membership in memberships])
     return [
         {
             "id": str(membership.family_id),
             "name": membership.family.name,
             "role": membership.role,
             "may_write": membership.role in WRITERS,
+            "members": members.get(membership.family_id, []),
         }
         for membership in memberships.order_by("family__name", "pk")
     ]
+
+
+def _members(family_ids: Iterable[UUID]) -> dict[UUID, list[Json]]:
+    rows = Membership.objects.filter(family__in=family_ids, is_active=True, user__is_active=True)
+    members: dict[UUID, list[Json]] = {}
+    for row in rows.select_related("user").order_by("user__username"):
+        person = {"id": str(row.user_id), "name": payloads.person_name(row.user), "role": row.role}
+        members.setdefault(row.family_id, []).append(person)
+    return members
 
 
 def _credit(user: User) -> Json:

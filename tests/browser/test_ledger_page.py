@@ -11,8 +11,11 @@ import pytest
 from playwright.sync_api import expect
 
 from accounts.models import Family, Membership, User
+from config.services.waiting import wait_until
 from ledger.models import Account, Transaction
+from ledger.services import notices
 from ledger.services.credits import change as change_credit
+from realtime.models import Receipt
 from tests.browser.conftest import spend
 from tests.browser.reader import Reader
 from tests.live import variables
@@ -230,6 +233,51 @@ def test_what_people_write_is_text_and_nothing_else(
     spend(account, alice, "-2.00", f"later {attack}")
 
     at_bob.sees_transactions(f"later {attack}", attack, "Opening")
+
+
+def test_who_of_the_family_is_online_is_seen_as_they_come_and_go(
+    alice: User, bob: User, account: Account, sit_down: SitDown
+) -> None:
+    at_alice = sit_down(alice)
+    people = at_alice.page.locator("#people > li")
+    expect(people.locator("[data-name]")).to_have_text(["alice (you)", "bob", "vera"])
+    expect(people.locator("[data-presence]")).to_have_text(["online", "offline", "offline"])
+
+    at_bob = sit_down(bob)
+    expect(people.locator("[data-presence]")).to_have_text(["online", "online", "offline"])
+    at_bob.page.close()
+
+    # Who reconnects was never away: it takes a few seconds to count.
+    expect(people.locator("[data-presence]")).to_have_text(["online", "offline", "offline"], timeout=30_000)
+
+
+def test_who_joins_and_leaves_the_family_is_seen(
+    alice: User, charlie: User, family: Family, account: Account, sit_down: SitDown
+) -> None:
+    at_alice = sit_down(alice)
+    names = at_alice.page.locator("#people [data-name]")
+
+    membership = Membership.objects.create(family=family, user=charlie, role="member")
+    expect(names).to_have_text(["alice (you)", "bob", "charlie", "vera"])
+    membership.delete()
+
+    expect(names).to_have_text(["alice (you)", "bob", "vera"])
+
+
+def test_a_notice_stays_until_it_is_dismissed_and_is_acknowledged_then(
+    alice: User, account: Account, sit_down: SitDown
+) -> None:
+    at_alice = sit_down(alice)
+    notice = at_alice.page.locator("#notices .notice")
+
+    notices.send("Rent is due", "On Friday.", user=alice)
+    expect(notice.locator("[data-title]")).to_have_text("Rent is due")
+    at_alice.open("/")
+    expect(notice).to_have_count(1)
+    notice.get_by_role("button", name="Dismiss").click()
+
+    expect(notice).to_have_count(0)
+    wait_until(Receipt.objects.filter(user=alice).exists, 10, lambda: "no receipt came")
 
 
 def _shell(code: str) -> None:

@@ -49,7 +49,14 @@ def test_the_page_carries_the_rows_a_member_sees(client: Client, bob: User, acco
         ("Everyday", "-12.50", "••••5678")
     ]
     assert [(each["amount"], each["description"]) for each in page["transactions"]] == [("-12.50", "</script><b>")]
-    assert page["families"] == [{"id": str(account.family_id), "name": "Smith", "role": "member", "may_write": True}]
+    [family] = page["families"]
+    members = family.pop("members")
+    assert family == {"id": str(account.family_id), "name": "Smith", "role": "member", "may_write": True}
+    assert [(member["name"], member["role"]) for member in members] == [
+        ("alice", "owner"),
+        ("bob", "member"),
+        ("vera", "viewer"),
+    ]
     assert page["credit"]["balance"] == "0.00"
 
 

@@ -12,6 +12,7 @@ import { openEditing } from "./editing.js";
 import { openEntry } from "./entry.js";
 import { amountOf, flashTransaction, nameOf, showAccounts, showMove, showTransactions } from "./lists.js";
 import { client, open, page } from "./page.js";
+import { openPeople, showPeople } from "./people.js";
 
 /** @typedef {import("./book.js").Change} Change */
 
@@ -19,8 +20,10 @@ const book = new Book();
 const entry = openEntry(book, page.urls, take);
 const editing = openEditing(book, page.urls, take);
 
+openPeople();
 open((fresh) => {
   book.load(fresh);
+  showPeople(fresh.families);
   showAll();
 });
 for (const type of ["TransactionUpdate", "AccountUpdate", "AccountBalanceUpdate", "PayeeUpdate"]) {
