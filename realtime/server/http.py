@@ -73,6 +73,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._unsupported_upgrade_warning()
                 return
             self.handle_websocket_upgrade()
+            self.parser = None  # type: ignore[assignment]  # it holds us as we hold it: a cycle, ten thousand times
             if rest := data[upgrade.args[0] :]:
                 self.transport.get_protocol().data_received(rest)  # type: ignore[attr-defined]
         except httptools.HttpParserError:
