@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from bench.load.native import compiler
-from bench.machine import TOOLS, cores, describe, most_connections, on_core
+from bench.machine import TOOLS, busy, cores, describe, most_connections, on_core
 from bench.peers.bare import Bare
 from bench.peers.nchan import Nchan, NchanStreams
 from bench.peers.node import SocketIo, Ws
@@ -58,6 +58,9 @@ def main(arguments: list[str]) -> None:
     folder = TOOLS / "look" if is_look else RESULTS
     report = Report() if is_look else Report.read(folder)
     report.machine = describe()
+    report.condition = busy()
+    if report.condition:
+        print(report.condition.upper(), file=sys.stderr)
     with project(options.database):
         from bench import crowd
 

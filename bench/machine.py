@@ -18,6 +18,8 @@ TOOLS = BASE_DIR / ".tools" / "bench"
 GIVEN = os.sched_getaffinity(0)
 """The cores that this process was given when it began: it may have confined itself since."""
 
+BUSY = 0.5  # of every core
+
 SPARE = 500  # descriptors that a program needs beside its clients'
 
 
@@ -53,6 +55,16 @@ def describe() -> str:
     """The machine in one line."""
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{len(GIVEN)} × {_processor()}, {gigabytes:.0f} GB, Linux {platform.release()}"
+
+
+def busy() -> str:
+    """What to say when others use the machine too; nothing when they do not."""
+    load = os.getloadavg()[0]
+    if load < BUSY * len(GIVEN):
+        return ""
+    return (
+        f"The machine was busy before the run began: a load of {load:.1f} on {len(GIVEN)} cores. A look, not a result."
+    )
 
 
 def _processor() -> str:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from signal import SIGUSR1
 from tempfile import TemporaryDirectory
 
 from bench.load.generator import Load
@@ -82,6 +83,7 @@ def inside(server: Profiled, clients: int, seconds: float) -> None:
     with on_core("load"), server, Load(server.port, room=clients) as load:
         load.open(server.requests(clients), greetings=1)
         settle(server)
+        server.program.send(SIGUSR1)  # from here on
         tell(server, load, clients, seconds)
     text = io.StringIO()
     pstats.Stats(str(server.target), stream=text).strip_dirs().sort_stats("tottime").print_stats(ROWS)

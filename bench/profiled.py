@@ -10,13 +10,14 @@ from config.launch import server
 
 
 def main(port: int, target: str) -> None:
-    """Serve until SIGTERM, then write the profile."""
+    """Serve until SIGTERM, profile from SIGUSR1 on, then write the profile."""
     options = server.ServerOptions(port=port, workers=1, drain=1)
     profile = cProfile.Profile()
+    signal.signal(signal.SIGUSR1, lambda *_: profile.enable())
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it is done, which would end us here
     with server.listen(options.host, port) as listener:
         try:
-            profile.runcall(server.work, options, listener, lambda: None)
+            server.work(options, listener, lambda: None)
         finally:
             profile.dump_stats(target)
 

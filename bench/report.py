@@ -43,6 +43,7 @@ class Report:
     """Everything that was found, by runs of all scenarios or of one after the other."""
 
     machine: str = ""
+    condition: str = ""  # of the machine, where it was not at rest
     when: str = ""  # the servers were compared
     rounds: dict[str, list[Round]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -64,7 +65,7 @@ class Report:
 
     def markdown(self) -> str:
         """The whole report."""
-        parts = [f"Measured on {self.machine}."]
+        parts = [f"Measured on {self.machine}.", f"**{self.condition}**" if self.condition else ""]
         if self.rounds:
             count = max(map(len, self.rounds.values()))
             parts += [f"Servers beside each other, {self.when}, medians of {count} rounds:", table(self.rounds)]

@@ -22,7 +22,12 @@ def measured(small: float, large: float, **more: float) -> Round:
 def report() -> Report:
     ours = [measured(300, 200, connects=6000, kilobytes=4.5, overload=9e5), measured(100, 90, connects=4000)]
     peer = [measured(150, 100), measured(100, 60)]
-    return Report("a machine", "today", {PRODUCT: ours, "nginx + nchan": peer}, {"nginx + nchan": "1.0"})
+    return Report(
+        machine="a machine",
+        when="today",
+        rounds={PRODUCT: ours, "nginx + nchan": peer},
+        versions={"nginx + nchan": "1.0"},
+    )
 
 
 def test_a_ratio_is_the_median_over_the_rounds_not_of_the_medians(report: Report) -> None:
@@ -46,6 +51,12 @@ def test_a_target_is_reached_or_it_is_said_that_it_is_not(report: Report) -> Non
     assert not found["overload, deliveries/s"].is_reached
     assert "**no**" in str(found["overload, deliveries/s"])
     assert Target("p99", 80, 81, at_most=True).is_reached is False
+
+
+def test_a_machine_that_was_busy_is_told_above_everything(report: Report) -> None:
+    report.condition = "The machine was busy."
+
+    assert report.markdown().startswith("Measured on a machine.\n\n**The machine was busy.**\n\n")
 
 
 def test_a_peer_that_is_missing_is_no_target(report: Report) -> None:
