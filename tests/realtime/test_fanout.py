@@ -372,6 +372,25 @@ async def test_who_comes_between_two_slices_hears_only_what_comes_then(slices: N
     assert [member.said for member in crowd] == [[1, 2]] * 5
 
 
+@pytest.mark.parametrize("wired", [True, False])
+async def test_who_leaves_between_two_slices_is_sent_no_more_and_gets_the_rest_when_back(
+    slices: None, wired: bool
+) -> None:
+    house = House()
+    crowd = [house.member("a", wired=wired) for _ in range(5)]
+    house.tell("a")
+
+    for member in crowd[3:]:
+        house.hub.leave(member)
+    house.turns.take_all()
+    assert [member.said for member in crowd] == [[1]] * 3 + [[]] * 2
+
+    assert house.hub.join(crowd[3])
+    house.tell("a")
+    house.turns.take_all()
+    assert [member.said for member in crowd] == [[1, 2]] * 4 + [[]]
+
+
 async def test_a_member_that_fails_in_a_slice_is_sent_away_and_costs_the_others_nothing(slices: None) -> None:
     house = House()
     members = [house.member("a", wired=bool(number % 2)) for number in range(6)]

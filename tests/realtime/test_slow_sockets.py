@@ -1,0 +1,104 @@
+"""A socket that is not read: given up with 4410, whole up to there, at nobody else's cost. By the wire and by ASGI."""
+
+import json
+import socket
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from rest_framework_simplejwt.tokens import AccessToken
+from websockets.sync.client import connect
+
+from realtime.metrics import metrics
+from tests.realtime.conftest import ServerInAThread, bearer, tell, wait_until
+
+OURS = "realtime.server.websocket:WebSocketProtocol"
+BIG = "x" * 60_000
+PATIENCE = 20.0
+
+
+@pytest.fixture(params=[OURS, "websockets-sansio"], ids=["wire", "asgi"])
+def address(request, transactional_db):
+    """A server that speaks WebSocket one way or the other."""
+    running = ServerInAThread(ws=request.param)
+    yield urlsplit(running.url)
+    running.stop()
+
+
+def test_who_does_not_read_is_given_up_and_comes_back_with_its_cursor(address, alice, settings):
+    settings.REALTIME = {**settings.REALTIME, "UNSENT_BYTES": 64 * 1024, "UNSENT_SECONDS": 60}
+    with connect(f"ws://{address.netloc}/ws", additional_headers=bearer(alice), max_size=None) as reader:
+        assert json.loads(reader.recv(PATIENCE))["type"] == "Connected"
+        never_reads = unread_socket(address, alice)
+        wait_until(lambda: sockets_open() == 2)
+        sent = 0
+        while sockets_open() == 2:
+            assert sent < 400, "nobody was given up"
+            tell(alice, n=sent, text=BIG)
+            assert numbers(reader, 1) == [sent]
+            sent += 1
+
+        frames, code = read_all(never_reads)
+        events = [frame for frame in frames if frame["type"] == "Note"]
+        assert code == 4410
+        assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+        place = events[-1]["cursor"] if events else frames[0]["data"]["cursor"]
+        again = f"ws://{address.netloc}/ws?{urlencode({'cursor': place})}"
+        with connect(again, additional_headers=bearer(alice), max_size=None) as resumed:
+            assert numbers(resumed, sent - len(events)) == list(range(len(events), sent))
+        tell(alice, n=sent)
+        assert numbers(reader, 1) == [sent]
+
+
+def sockets_open():
+    return metrics.subscribers.labels("websocket")._value.get()
+
+
+def numbers(client, count):
+    """The numbers of the next events."""
+    found = []
+    while len(found) < count:
+        frame = json.loads(client.recv(PATIENCE))
+        if frame["type"] == "Note":
+            found.append(frame["data"]["n"])
+    return found
+
+
+def unread_socket(address, user):
+    """A socket with a small window, from which nothing is read."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(PATIENCE)
+    connection.connect((address.hostname, address.port))
+    lines = [
+        f"GET /ws?{urlencode({'token': str(AccessToken.for_user(user))})} HTTP/1.1",
+        f"Host: {address.netloc}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+    ]
+    connection.sendall("\r\n".join([*lines, "", ""]).encode())
+    return connection
+
+
+def read_all(connection):
+    """The messages that come until the server closes, and the code with which it does."""
+    received = b""
+    try:
+        while piece := connection.recv(1 << 20):
+            received += piece
+    except ConnectionResetError:
+        pass
+    connection.close()
+    data = received.partition(b"\r\n\r\n")[2]
+    frames = []
+    while data:
+        size, start = data[1], 2
+        if size >= 126:
+            start = 4 if size == 126 else 10
+            size = int.from_bytes(data[2:start], "big")
+        payload, data = data[start : start + size], data[start + size :]
+        if payload[:1] != b"{":  # the close
+            return frames, int.from_bytes(payload[:2], "big")
+        frames.append(json.loads(payload))
+    return frames, None
