@@ -206,6 +206,8 @@ class RealtimeConsumer(Connection, AsyncConsumer):
         expiry = super().beat(now)
         if self.closing:
             return math.inf
+        # A server of our own hears more than it tells: pings and pongs of the WebSocket protocol.
+        self.heard = max(self.heard, getattr(self.wire, "heard", self.heard))
         silence = self.heard + conf.HEARTBEAT_TIMEOUT
         if now >= silence:
             self.close(ProtocolError("heartbeat_timeout"))

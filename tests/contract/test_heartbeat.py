@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,18 @@ async def test_who_is_silent_is_closed_with_4408_and_who_says_anything_is_not(ha
         assert await closing == 4408
         assert (await alive.ask("Ping"))["type"] == "Pong"
     assert len([frame for frame in silent.frames if frame["type"] == "Ping"]) >= 2
+
+
+@pytest.mark.skipif("TEST_SERVER" in os.environ, reason="other servers keep pongs to themselves")
+async def test_a_pong_of_websocket_itself_proves_a_client_alive(hasty: LiveServer, world: World) -> None:
+    async with gateway(hasty, world) as silent, gateway(hasty, world) as alive:
+        closing = asyncio.create_task(silent.close_code())
+        while not closing.done():
+            await alive.next("Ping")
+            await alive.socket.pong()
+
+        assert await closing == 4408
+        assert (await alive.ask("Ping"))["type"] == "Pong"
 
 
 async def test_a_stream_keeps_open_with_id_lines_that_keep_the_cursor_fresh(hasty: LiveServer, world: World) -> None:
