@@ -146,13 +146,13 @@ export class Http {
     return this.get("snapshot", { ...params, resource });
   }
 
-  /** Find out whether the topic is granted; the line itself asks for it from now on. */
-  async #subscribe(
-    /** @type {Record<string, any>} */ { topic, after },
-    /** @type {string | undefined} */ id,
-    /** @type {(message: Message) => void} */ heard,
-    /** @type {() => string | undefined} */ cursor,
-  ) {
+  /**
+   * Find out whether the topic is granted; the line itself names it from then on.
+   *
+   * @param {Record<string, any>} data @param {string | undefined} id @param {(message: Message) => void} heard
+   * @param {() => string | undefined} cursor
+   */
+  async #subscribe({ topic, after }, id, heard, cursor) {
     await this.get("events", { topics: topic, auto: 0 });
     // Only a WebSocket can replay one topic from a seq: here a snapshot takes the place of what is missed.
     if (after !== undefined) heard({ type: "Reset", data: { reason: "trimmed", cursor: cursor() } });
