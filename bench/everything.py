@@ -69,13 +69,18 @@ def main(arguments: list[str]) -> None:
             begin = time.monotonic()
             RUN[name](people, options, report)
             print(f"({name}: {time.monotonic() - begin:.0f} s)", flush=True)
+            _keep(report, folder)
     if options.part:
         print(msgspec.json.encode(report.parts).decode())
         return
-    report.write(folder)
-    if not is_look:
-        README.write_text(into(README.read_text(), report.markdown()))
     print(f"\n{report.markdown()}\n\nwritten to {folder}")
+
+
+def _keep(report: Report, folder: Path) -> None:
+    """Write what was found so far: a run that is broken off has not been in vain."""
+    report.write(folder)
+    if folder == RESULTS:
+        README.write_text(into(README.read_text(), report.markdown()))
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

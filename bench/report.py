@@ -68,7 +68,8 @@ class Report:
         parts = [f"Measured on {self.machine}.", f"**{self.condition}**" if self.condition else ""]
         if self.rounds:
             count = max(map(len, self.rounds.values()))
-            parts += [f"Servers beside each other, {self.when}, medians of {count} rounds:", table(self.rounds)]
+            of = f"medians of {count} rounds" if count > 1 else "one round"
+            parts += [f"Servers beside each other, {self.when}, {of}:", table(self.rounds)]
             parts += [targets_section(self.rounds), _listed(self.notes)]
             parts += ["Versions:", _listed(f"{name}: {text}" for name, text in self.versions.items())]
         parts += [
