@@ -128,7 +128,7 @@ def controls_behind(follower: Follower, user_id: str, cursor: Cursor) -> list[An
     here, tail = follower.place, follower.tail
     if cursor.epoch != here.epoch or not 0 <= here.position - cursor.position <= conf.MAX_REPLAY:
         return None
-    if tail.check_at(cursor.position) != cursor.check:
+    if cursor.position < follower.floor or tail.check_at(cursor.position) != cursor.check:
         return None
     return tail.since(cursor.position, [f"{CONTROL_PREFIX}{user_id}"])
 

@@ -44,6 +44,7 @@ class Follower:
         self.epoch = ""
         self.position = 0
         self.check = 0
+        self.floor = 0  # of the log, as of the last look: what lies below is for nobody, though it is in the tail
         self.histories = 0  # it has stood in; a restored log may bear the name of the one before
         self.tail = Tail()
         self._broken: Reason | None = None
@@ -129,7 +130,7 @@ class Follower:
 
     def restart(self, head: log.Head, tail: Tail | None = None) -> None:
         """Stand at the head of another history, with nothing in memory but the ``tail`` given."""
-        self.epoch, self.position, self.check = head.epoch, head.position, head.check
+        self.epoch, self.position, self.check, self.floor = head.epoch, head.position, head.check, head.floor
         self.histories += 1
         self.tail = tail or empty(head)
         self.rights.clear()
@@ -188,6 +189,7 @@ class Follower:
                 self._broken = broken.reason
                 await self._on_reset(broken.reason)
                 continue
+            self.floor = max(self.floor, page.head.floor)
             self._append([entry for entry in page.entries if entry.position > self.position])
             if self.position >= page.head.position:
                 return

@@ -198,7 +198,10 @@ class RightsCache:
             if not await follower.reach(head.position):
                 raise ProtocolError("unavailable")
             same = follower.histories == histories and follower.tail.check_at(head.position) == head.check
-            found = found if same else {}
+            if same:
+                follower.floor = max(follower.floor, head.floor)
+            else:
+                found = {}
         else:  # the log is another one than this process follows: it will notice, and meanwhile knows nothing
             found = {}
         for ask in batch:

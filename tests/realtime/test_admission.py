@@ -34,7 +34,18 @@ from realtime.threads import run_db
 from realtime.tokens import Presented
 from realtime.topics import Topic, topic
 from tests.realtime.counting import counted_queries
-from tests.realtime.recorder import Recorder, announce, cursor_at, grow, present, sequence, standing, tell, until
+from tests.realtime.recorder import (
+    Recorder,
+    announce,
+    cursor_at,
+    grow,
+    present,
+    prune_all,
+    sequence,
+    standing,
+    tell,
+    until,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -337,6 +348,25 @@ async def test_a_cursor_that_memory_does_not_know_is_asked_of_the_log(
         "another entry": ("epoch", False),
         "older": (None, True),
     }
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_what_was_pruned_is_for_nobody_though_memory_has_it(alice: User, smith: Topic, kept: bool) -> None:
+    token = await run_db(token_of, alice)
+    async with standing() as here:
+        place = here.follower.place
+        await grow(here, 1, 2, to=[smith])
+        if kept:
+            await connect(here, token)
+        await run_db(prune_all)
+        if kept:  # else it is read with the rights
+            here.follower._doubt.set()
+            await until(lambda: here.follower.floor > place.position)
+
+        admitted, _ = await enter(here, token, cursor=place)
+
+        assert admitted.opening.reset == "trimmed"
+        assert here.follower.since(place.position) is not None
 
 
 def grow_by_one() -> None:
