@@ -428,10 +428,10 @@ async def test_a_replay_stops_where_the_sessions_ended(alice: User, smith: Topic
 async def test_a_client_this_process_cannot_reach_in_time_is_sent_to_another(
     alice: User, smith: Topic, settings: Settings
 ) -> None:
-    settings.REALTIME = {**settings.REALTIME, "START_TIMEOUT": 0.05}
     async with standing() as hub:
         member = await opened(hub, alice, smith)
         member.state.position += 1
+        settings.REALTIME = {**settings.REALTIME, "START_TIMEOUT": 0.05}
 
         with pytest.raises(ProtocolError) as refused:
             await replay(hub, member, lambda: present(alice), wanted(smith))
