@@ -1,9 +1,10 @@
 """The same short way out under Daphne, which has none: so that ``runserver`` and a Daphne deployment have it too.
 
 ``install()`` is called when the app is ready, where Daphne is what serves; ``REALTIME = {"DAPHNE_WIRE": False}`` leaves
-Daphne as it is. It hooks one method, which makes the scope; all else asks Twisted's transport how things stand.
-Twisted holds a client back in neither direction, so that ``unsent`` is all that stands between a slow client and the
-memory of the process.
+Daphne as it is. It hooks the method that makes the scope, and the one that closes: Daphne's own refuses most codes of
+the RFC, 1009 and 1012 among them, and drops reasons. All else asks Twisted's transport how things stand. Twisted holds
+a client back in neither direction, so that ``unsent`` is all that stands between a slow client and the memory of the
+process.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ from functools import wraps
 from typing import Any
 
 from daphne.server import Server
+from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet.abstract import FileDescriptor
 
+from realtime.protocol.websocket import close_frame
+
+NORMAL = 1000
+HEADER_AND_CODE = 4  # bytes of a close frame before its reason
 LOOK_AGAIN = 0.02  # seconds; Twisted tells nobody but a producer when it has sent all, and the HTTP channel is that
 
 
@@ -81,8 +87,8 @@ class DaphneWire:
 
 
 def install() -> None:
-    """Have Daphne offer ``realtime.wire`` in the scope of each WebSocket. Harmless when done twice."""
-    create = Server.create_application
+    """Have Daphne offer ``realtime.wire`` in the scope of each WebSocket, and close as it is told. Harmless twice."""
+    create, reply = Server.create_application, WebSocketProtocol.handle_reply
     if hasattr(create, "__wrapped__"):
         return
 
@@ -92,4 +98,14 @@ def install() -> None:
             scope.setdefault("extensions", {})["realtime.wire"] = DaphneWire(protocol)
         return create(self, protocol, scope)
 
+    @wraps(reply)
+    def reply_with_any_code(self: Any, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.close" and self.state == self.STATE_OPEN:
+            code = message.get("code") or NORMAL
+            reason = close_frame(code, message.get("reason") or "")[HEADER_AND_CODE:]
+            self.sendCloseFrame(code=code, reasonUtf8=reason)
+        else:
+            reply(self, message)
+
     Server.create_application = create_with_wire
+    WebSocketProtocol.handle_reply = reply_with_any_code
