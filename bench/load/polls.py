@@ -29,15 +29,15 @@ class Polled:
 
 
 def poll(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Polled:
-    """Send the requests, one at a time on each connection, for so long."""
+    """Send the requests, one at a time on each connection, for so long or until there are no more."""
     poller = select.epoll()
     sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
     by_descriptor = {each.fileno(): _Poller(each) for each in sockets}
     for descriptor, client in by_descriptor.items():
         poller.register(descriptor, select.EPOLLIN)
-        client.ask(next(requests))
+        client.ask(next(requests, None))
     begin, latencies, refused, complaint = time.monotonic(), [], 0, b""
-    while (now := time.monotonic()) < begin + seconds:
+    while (now := time.monotonic()) < begin + seconds and any(each.asked for each in by_descriptor.values()):
         for descriptor, _ in poller.poll(0.1):
             client = by_descriptor[descriptor]
             if (status := client.answer()) is None:
@@ -46,7 +46,7 @@ def poll(port: int, requests: Iterator[bytes], *, connections: int, seconds: flo
             if status not in (b"200", b"304"):
                 refused += 1
                 complaint = complaint or client.last[:300]
-            client.ask(next(requests))
+            client.ask(next(requests, None))
     for each in sockets:
         each.close()
     return Polled(len(latencies), refused, now - begin, sorted(latencies), complaint.decode(errors="replace"))
@@ -59,9 +59,10 @@ class _Poller:
         self.asked = 0.0
         self.last = b""
 
-    def ask(self, request: bytes) -> None:
-        self.asked = time.monotonic()
-        self._socket.sendall(request)
+    def ask(self, request: bytes | None) -> None:
+        """Send the request; rest, when there is none."""
+        self.asked = time.monotonic() if request else 0.0
+        self._socket.sendall(request or b"")
 
     def answer(self) -> bytes | None:
         """The status of the answer, once all of it has come. Raises ConnectionError when it never will."""

@@ -20,6 +20,7 @@ from bench.statistics import quantile
 
 PATIENCE = 30.0
 POLLERS = 4  # connections that poll without a pause
+POLLING = 50  # users that take turns on them
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ def measure(crowd: Crowd, sockets: int, streams: int, events: int) -> Mixed:
 
 
 def _poll(server: Product, seconds: float, done: list[Polled]) -> None:
-    requests = cycle([polling.request(server, person) for person in range(100)])
-    done.append(poll(server.port, requests, connections=POLLERS, seconds=seconds))
+    requests = [polling.request(server, person) for person in range(POLLING)]
+    poll(server.port, iter(requests), connections=POLLERS, seconds=PATIENCE)  # the server has learnt of each by then
+    done.append(poll(server.port, cycle(requests), connections=POLLERS, seconds=seconds))
 
 
 def _of(records: Records, sockets: int, is_stream: bool) -> Records:

@@ -76,6 +76,13 @@ def test_polls_are_counted_when_the_whole_answer_came(web: int) -> None:
     assert len(polled.latencies) == polled.answers
 
 
+def test_polling_ends_when_there_is_nothing_more_to_ask(web: int) -> None:
+    polled = poll(web, iter([get_request("/yes")] * 5), connections=1, seconds=50)
+
+    assert polled.answers == 5
+    assert polled.seconds < 50
+
+
 def test_a_poll_that_is_refused_is_counted_apart_and_quoted(web: int) -> None:
     polled = poll(web, repeat(get_request("/no")), connections=1, seconds=0.2)
 
