@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from realtime import log
 from tests.clients import Client, SocketClient, access_token
 from tests.contract.checks import check_complete, check_envelopes, logged, no_reset
 from tests.contract.conftest import Start
@@ -170,8 +171,8 @@ async def test_subscribing_anew_where_the_server_is_behind_counts_only_what_was_
 
 
 async def wake(slow: LiveServer, world: World) -> None:
-    """Have the slow server look: who connects begins at the end of the log."""
-    async with gateway(slow, world, "global") as newcomer:
+    """Have the slow server look: who connects has seen the end of the log."""
+    async with gateway(slow, world, "global", cursor=await work(log.present_cursor)) as newcomer:
         await newcomer.ask("Ping")
 
 
