@@ -43,7 +43,7 @@ def test_state_cursor_topics_and_frames_are_shown(page: Page, admin: User) -> No
 
 @pytest.mark.parametrize(("label", "transport"), [("SSE", "sse"), ("Polling", "polling"), ("WebSocket", "websocket")])
 def test_each_transport_can_be_forced_and_carries_events(label: str, transport: str, page: Page, admin: User) -> None:
-    page.get_by_text(label, exact=True).first.click()
+    page.get_by_role("radio", name=label).check()
     sees(page, transport=transport, state="live")
 
     page.get_by_role("button", name="Change", exact=True).click()
