@@ -145,7 +145,9 @@ DISTRIBUTIONS = {
     "environ": "django-environ",
     "rest_framework": "djangorestframework",
     "rest_framework_simplejwt": "djangorestframework-simplejwt",
+    "csp": "django-csp",
     "asgiref": "django",  # Django's own, which it re-exports nothing of
+    "twisted": "daphne",  # what Daphne is made of, and looked into beside it alone
 }
 
 

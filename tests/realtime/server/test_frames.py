@@ -183,6 +183,11 @@ def _agree(ours: list[Any], oracles: list[Any]) -> bool:
         pytest.param(raw(0x81, b"\xff"), BAD_DATA, id="a text that is not UTF-8"),
         pytest.param(raw(0x81, b"\xed\xa0\x80"), BAD_DATA, id="a lone surrogate"),
         pytest.param(masked(1, "é".encode()[:1]), BAD_DATA, id="a text that ends within a character"),
+        pytest.param(
+            masked(1, b"a", fin=False) + masked(0, "é".encode()[:1]),
+            BAD_DATA,
+            id="fragments that end in a character",
+        ),
     ],
 )
 def test_what_is_forbidden_ends_the_reading(data: bytes, code: int) -> None:
