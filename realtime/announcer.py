@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 from collections import deque
@@ -133,5 +134,11 @@ def _fresh_layer() -> Any:
     """
     if "default" not in channel_layers.configs:
         return None
-    layer = channel_layers.make_backend("default")
+    with _importing:
+        layer = channel_layers.make_backend("default")
     return None if isinstance(layer, InMemoryChannelLayer) else layer
+
+
+# A fork in the middle of an import leaves the child a module that nobody finishes: it waits for this one.
+_importing = threading.Lock()
+os.register_at_fork(before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release)
