@@ -32,7 +32,9 @@ from tests.live import LiveServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-GROWTH = 3000  # entries that a log grows by while clients join
+GROWTH = 3000  # entries that a log grows by while clients join, at least
+JOINS = 24
+LAST = 10**9  # the number of the last of them, written when all have joined
 
 
 def settings_of(**realtime: Any) -> dict[str, str]:
@@ -53,11 +55,15 @@ def sequence_all() -> None:
 
 
 @contextmanager
-def growing(topic: Any, count: int) -> Iterator[None]:
-    """Let the log grow beside what happens, as fast as it will."""
+def growing(topic: Any, enough: threading.Event) -> Iterator[None]:
+    """Let the log grow beside what happens, as fast as it will, until it is enough; then write the last entry."""
 
     def grow() -> None:
-        tell(topic, 0, count)
+        number = 0
+        while number < GROWTH or not enough.is_set():
+            tell(topic, number, 50)
+            number += 50
+        tell(topic, LAST, 1)
         connections.close_all()
 
     thread = threading.Thread(target=grow)
@@ -65,6 +71,7 @@ def growing(topic: Any, count: int) -> Iterator[None]:
     try:
         yield
     finally:
+        enough.set()
         thread.join()
 
 
@@ -90,27 +97,32 @@ def test_who_joins_while_the_log_grows_misses_and_repeats_nothing(
     start = log.present_cursor()
     server = live_servers(workers=2)
     token = access_token(alice)
+    all_have_joined = threading.Event()
+    joined: list[SocketClient] = []
 
     async def join(stack: AsyncExitStack, cursor: str | None) -> list[int]:
         client = await stack.enter_async_context(SocketClient(server.url, token, topics=[topic], cursor=cursor))
         connected = await client.next("Connected")
         before = connected["data"]["topics"][topic]
-        await numbers_until(client, GROWTH - 1)
+        joined.append(client)
+        if len(joined) == JOINS:
+            all_have_joined.set()
+        await numbers_until(client, LAST)
         newest = seqs(client.frames)
         return [] if newest == list(range(before + 1, newest[-1] + 1)) else newest
 
     async def scenario() -> list[list[int]]:
         async with AsyncExitStack() as stack:
             joins = []
-            for _ in range(12):
+            for _ in range(JOINS // 2):
                 joins += [asyncio.create_task(join(stack, cursor)) for cursor in (start, None)]
                 await asyncio.sleep(0.05)  # spread over the growth; nothing waits for this
             return await asyncio.gather(*joins)
 
-    with growing(topic, GROWTH):
+    with growing(topic, all_have_joined):
         wrong = asyncio.run(scenario())
 
-    assert wrong == [[]] * 24
+    assert wrong == [[]] * JOINS
 
 
 def test_pruning_in_the_middle_of_a_replay_is_a_reset_and_never_a_hole(
