@@ -84,7 +84,7 @@ def runs(arguments: list[str]) -> list[Run]:
         ),
         Run(name="postgresql-alone", database="postgresql", paths=postgresql, options=("-m", "alone")),
         Run(name="sqlite", database="sqlite", paths=sqlite, options=("-m", "not alone", *PROCESSES)),
-        Run(name="browser", database="postgresql", paths=in_browser),
+        Run(name="browser", database="postgresql", paths=in_browser, options=tuple(PROCESSES)),
     ]
     return [each for each in every if each.paths]
 
