@@ -1,0 +1,52 @@
+"""Accounts and what is on them. Balances are to be looked at: they follow from the transactions."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from ledger.admin.base import CascadingAdmin, ReadOnlyAdmin
+from ledger.models import Account, AccountShare, Balance, RuleRun
+from ledger.money import format_money
+from ledger.payloads import masked
+
+
+class AccountShareInline(admin.TabularInline[AccountShare, Account]):
+    model = AccountShare
+    fields = ["user"]
+    autocomplete_fields = ["user"]
+    extra = 0
+
+
+@admin.register(Account)
+class AccountAdmin(CascadingAdmin[Account]):
+    """Accounts, and whom they are shared with."""
+
+    goes_along = (Balance, RuleRun)
+    list_display = ["name", "family", "owner", "type", "currency", "masked_number", "is_private", "on_it"]
+    list_filter = ["type", "currency", "is_private"]
+    list_select_related = ["family", "owner", "balance_row"]
+    search_fields = ["name", "family__name"]
+    autocomplete_fields = ["family", "owner"]
+    inlines = [AccountShareInline]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> list[str]:
+        return ["family"] if obj else []
+
+    @admin.display(description=_("number"))
+    def masked_number(self, account: Account) -> str:
+        return masked(account.number)
+
+    @admin.display(description=_("balance"))
+    def on_it(self, account: Account) -> str:
+        return format_money(account.balance_row.balance, account.currency)
+
+
+@admin.register(Balance)
+class BalanceAdmin(ReadOnlyAdmin[Balance]):
+    """What is on the accounts: follows from their transactions."""
+
+    list_display = ["account", "balance", "available_balance", "version", "updated_at"]
+    list_select_related = ["account"]
+    search_fields = ["account__name"]
