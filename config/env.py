@@ -7,12 +7,16 @@ found before the first request, by a sentence that names the variable and what t
 import os
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+import msgspec
 from django.core.exceptions import ImproperlyConfigured
+
+from realtime.conf import Settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 SETTINGS_MODULE = "config.settings"
@@ -25,6 +29,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 DATABASE_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+REALTIME_PREFIX = "REALTIME_"
 
 
 class InvalidEnvironment(ImproperlyConfigured):
@@ -50,10 +55,17 @@ class Environment:
     allowed_origins: tuple[str, ...]
     https: bool
     hsts_seconds: int
-    proxy_count: int
+    tls_certificate: str
+    tls_key: str
     proxies: tuple[str, ...]
     static_root: str
     log_level: str
+    realtime: Mapping[str, Any]
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether plain HTTP, if it is redirected to TLS, leads anywhere: to a proxy, or to this server's own."""
+        return bool(not self.https or self.proxies or self.tls_certificate)
 
 
 def use_settings() -> None:
@@ -103,10 +115,12 @@ def read(values: MutableMapping[str, str]) -> Environment:
         allowed_origins=_listed(source, "ALLOWED_ORIGINS", (), _origin),
         https=_boolean(source, "HTTPS", default=not debug),
         hsts_seconds=_number(source, "HSTS_SECONDS", default=30 * 24 * 3600, least=0),
-        proxy_count=_number(source, "PROXY_COUNT", default=0, least=0),
-        proxies=_listed(source, "PROXIES", ("127.0.0.1",), _host),
+        tls_certificate=source.str("TLS_CERTIFICATE", default=""),
+        tls_key=source.str("TLS_KEY", default=""),
+        proxies=_listed(source, "PROXIES", (), _network),
         static_root=source.str("STATIC_ROOT", default=""),
         log_level=_text(source, "LOG_LEVEL", "INFO", _log_level),
+        realtime=_realtime(values),
     )
 
 
@@ -188,6 +202,14 @@ def _host(name: str, value: str) -> str:
     return value
 
 
+def _network(name: str, value: str) -> str:
+    try:
+        return str(ip_network(value)) if "/" in value else str(ip_network(value).network_address)
+    except ValueError as error:
+        remedy = "List addresses and networks as this server sees them, such as 127.0.0.1,10.0.0.0/8,::1."
+        raise InvalidEnvironment(name, f"holds {value!r}, which is neither address nor network", remedy) from error
+
+
 def _origin(name: str, value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
@@ -201,3 +223,19 @@ def _log_level(name: str, value: str) -> str:
     if level not in LOG_LEVELS:
         raise InvalidEnvironment(name, f"is {value!r}", f"Use one of {', '.join(LOG_LEVELS)}.")
     return level
+
+
+def _realtime(values: Mapping[str, str]) -> dict[str, Any]:
+    """What the variables named after a setting of ``REALTIME`` say, each as the type that the setting has."""
+    given = {name: values[name] for name in values if name.startswith(REALTIME_PREFIX)}
+    return {name.removeprefix(REALTIME_PREFIX): _setting(name, text) for name, text in given.items()}
+
+
+def _setting(variable: str, text: str) -> Any:
+    name = variable.removeprefix(REALTIME_PREFIX)
+    try:
+        return getattr(msgspec.convert({name: text}, Settings, strict=False), name)
+    except msgspec.ValidationError as error:
+        # Without the text itself: it may be a secret.
+        problem, remedy = f"will not do: {str(error).partition(' - at')[0]}", "See the table in docs/settings.md."
+        raise InvalidEnvironment(variable, problem, remedy) from error

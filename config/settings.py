@@ -22,6 +22,7 @@ DEBUG = ENVIRONMENT.debug
 SECRET_KEY = ENVIRONMENT.secret_key
 ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 ALLOWED_ORIGINS = list(ENVIRONMENT.allowed_origins)
+PROXIES = list(ENVIRONMENT.proxies)
 
 # --- apps -----------------------------------------------------------------------------------------
 
@@ -45,6 +46,7 @@ INSTALLED_APPS = [
     "realtime",
     "accounts",
     "ledger",
+    "config",
 ]
 
 MIDDLEWARE = [
@@ -167,7 +169,8 @@ REST_FRAMEWORK = {
         "ledger_write": "1200/min",
     },
     "COERCE_DECIMAL_TO_STRING": True,
-    "NUM_PROXIES": ENVIRONMENT.proxy_count,
+    # By then the address is the client's: what proxies say is read once, and only where it may be believed (asgi.py).
+    "NUM_PROXIES": 0,
 }
 
 SPECTACULAR_SETTINGS = {
@@ -207,10 +210,6 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
-if ENVIRONMENT.proxy_count:
-    # Only behind a proxy that sets it: any client could claim it otherwise.
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-
 # --- static files ---------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
@@ -261,4 +260,5 @@ LOGGING = {
 REALTIME: dict[str, Any] = {
     "ALLOWED_ORIGINS": ALLOWED_ORIGINS,
     "AUTHENTICATION_RULE": "accounts.authentication.is_current",
+    **ENVIRONMENT.realtime,
 }

@@ -109,7 +109,7 @@ class LiveServer:
     def _is_ready(self) -> bool:
         if not self._running.send(signal.SIGCONT):
             raise ServiceError(f"the server ended at once\n{self.log()}")
-        return "ready http://" in self.log()
+        return "ready http" in self.log()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -69,7 +69,8 @@ def _server_options(options: argparse.Namespace) -> server.ServerOptions:
         workers=options.workers,
         drain=options.drain,
         access_log=options.access_log,
-        proxies=env.load().proxies if env.load().proxy_count else (),
+        certificate=env.load().tls_certificate,
+        key=env.load().tls_key,
     )
 
 

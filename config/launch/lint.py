@@ -18,6 +18,7 @@ PRODUCTION = {
     "REDIS_URL": "redis://redis.example.org:6379/0",
     "ALLOWED_HOSTS": "ledger.example.org",
     "ALLOWED_ORIGINS": "https://ledger.example.org",
+    "PROXIES": "127.0.0.1",
 }
 DEVELOPMENT = {"DEBUG": "1", "DATABASE_URL": "sqlite:///var/lint.sqlite3", "REDIS_URL": ""}
 CHECKS: tuple[tuple[str, dict[str, str]], ...] = (

@@ -33,7 +33,8 @@ class ServerOptions:
     workers: int = 2
     drain: int = 10
     access_log: bool = False
-    proxies: tuple[str, ...] = ()
+    certificate: str = ""
+    key: str = ""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -53,7 +54,8 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(listener: socket.socket, options: ServerOptions, *, ready: Callable[[str], None]) -> bool:
     """Serve until SIGINT or SIGTERM; return whether it ever did. Calls ``ready(url)`` once it answers."""
     host, port = listener.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    scheme = "https" if options.certificate else "http"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
     workers = Workers(partial(work, options), listener, count=options.workers, drain=options.drain)
     return workers.run(partial(ready, url))
 
@@ -99,8 +101,10 @@ def _config(options: ServerOptions) -> uvicorn.Config:
         log_config=None,
         access_log=options.access_log,
         server_header=False,
-        proxy_headers=bool(options.proxies),
-        forwarded_allow_ips=list(options.proxies),
+        # The application reads them itself, so that they mean the same on every server.
+        proxy_headers=False,
+        ssl_certfile=options.certificate or None,
+        ssl_keyfile=options.key or None,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=options.drain,

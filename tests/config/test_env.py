@@ -64,7 +64,23 @@ KEYS = {"SECRET_KEY": "s" * 40, "JWT_SIGNING_KEY": "j" * 40}
             KEYS | {"ALLOWED_ORIGINS": "https://ledger.example.org/"},
             "ALLOWED_ORIGINS holds 'https://ledger.example.org/', which is not an origin. List origins with ",
         ),
-        (KEYS | {"PROXY_COUNT": "one"}, "PROXY_COUNT is 'one'. Use a whole number, 0 or more."),
+        (
+            KEYS | {"PROXIES": "127.0.0.1,proxy.example.org"},
+            "PROXIES holds 'proxy.example.org', which is neither address nor network. List addresses and networks ",
+        ),
+        (
+            KEYS | {"PROXIES": "10.0.0.1/8"},  # bits of a host: which of the two is meant?
+            "PROXIES holds '10.0.0.1/8', which is neither address nor network. List addresses and networks ",
+        ),
+        (KEYS | {"PROXIES": "*"}, "PROXIES holds '*', which is neither address nor network. List addresses and "),
+        (
+            KEYS | {"REALTIME_MAX_CONECTIONS": "10"},
+            "REALTIME_MAX_CONECTIONS will not do: Object contains unknown field `MAX_CONECTIONS`. See the ",
+        ),
+        (
+            KEYS | {"REALTIME_MAX_SUBSCRIPTIONS": "0"},
+            "REALTIME_MAX_SUBSCRIPTIONS will not do: Expected `int` >= 1. See the table in ",
+        ),
         (
             KEYS | {"LOG_LEVEL": "loud"},
             "LOG_LEVEL is 'loud'. Use one of DEBUG, INFO, WARNING, ERROR, CRITICAL.",
@@ -108,7 +124,8 @@ def test_production_has_the_safe_defaults() -> None:
     assert environment.https
     assert environment.allowed_hosts == ("localhost", "127.0.0.1", "[::1]")
     assert environment.allowed_origins == ()
-    assert environment.proxy_count == 0
+    assert environment.proxies == ()
+    assert environment.realtime == {}
     assert environment.redis_url == ""
 
 
@@ -127,6 +144,18 @@ def test_a_database_is_read_from_its_address(url: str, expected: dict[str, Any])
     database = env.read(KEYS | {"DATABASE_URL": url}).database
 
     assert {name: database[name] for name in expected} == expected
+
+
+def test_proxies_are_addresses_and_networks() -> None:
+    environment = env.read(KEYS | {"PROXIES": "127.0.0.1, 10.0.0.0/8,2001:DB8::/32"})
+
+    assert environment.proxies == ("127.0.0.1", "10.0.0.0/8", "2001:db8::/32")
+
+
+def test_a_setting_of_the_events_is_read_as_what_it_is() -> None:
+    environment = env.read(KEYS | {"REALTIME_TICK": "0.25", "REALTIME_PAGE": "50", "REALTIME_QUERY_TOKEN": "false"})
+
+    assert environment.realtime == {"TICK": 0.25, "PAGE": 50, "QUERY_TOKEN": False}
 
 
 def test_lists_are_read_by_comma_with_spaces_forgiven() -> None:

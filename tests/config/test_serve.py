@@ -3,13 +3,16 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 
 from config.env import BASE_DIR
 from config.services.waiting import wait_until
+from tests.certificates import certify
 from tests.live import LiveServer, variables
 
 PATIENCE = 10.0
@@ -27,6 +30,36 @@ def test_a_wrong_environment_is_one_sentence() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: SECRET_KEY is not set, and the built-in one is public. ")
     assert done.stderr.count("\n") == 1
+
+
+def test_what_would_redirect_every_request_to_itself_is_not_served() -> None:
+    keys = {"SECRET_KEY": "s" * 40, "JWT_SIGNING_KEY": "j" * 40}
+    done = serve({"PATH": os.environ["PATH"], **keys})
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: HTTPS is on, but nothing ends TLS: every request would be redirected to itself. Name the proxy that "
+        "does in PROXIES, or this server's own certificate in TLS_CERTIFICATE, or set HTTPS=0.\n"
+    )
+
+
+def test_a_certificate_that_cannot_be_read_is_named() -> None:
+    done = serve({**os.environ, "HTTPS": "1", "TLS_CERTIFICATE": "/nowhere/server.pem"})
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: TLS_CERTIFICATE names '/nowhere/server.pem', which cannot be read. ")
+
+
+def test_the_server_ends_tls_itself_and_is_asked_for_nothing_else(transactional_db: None, tmp_path: Path) -> None:
+    certificate = certify(tmp_path / "server.pem")
+    context = ssl.create_default_context(cafile=certificate)
+
+    with LiveServer(environment={"HTTPS": "1", "TLS_CERTIFICATE": str(certificate)}) as server:
+        answer = httpx.get(f"https://localhost:{server.port}/accounts/login/", verify=context)
+
+    assert answer.status_code == 200
+    assert answer.headers["Strict-Transport-Security"] == "max-age=2592000; includeSubDomains; preload"
+    assert "Secure" in answer.headers["Set-Cookie"]
 
 
 def test_a_database_of_another_version_is_refused(tmp_path: object) -> None:

@@ -19,8 +19,9 @@ PRODUCTION = {
     "CHANNEL_PREFIX": "books",
     "ALLOWED_HOSTS": "ledger.example.org",
     "ALLOWED_ORIGINS": "https://app.example.org",
-    "PROXY_COUNT": "1",
+    "PROXIES": "10.0.0.0/8",
     "STATIC_ROOT": "/srv/static",
+    "REALTIME_MAX_SUBSCRIPTIONS": "12",
 }
 
 
@@ -51,7 +52,6 @@ def production() -> dict[str, Any]:
         "CSRF_COOKIE_SECURE",
         "SECURE_SSL_REDIRECT",
         "SECURE_HSTS_SECONDS",
-        "SECURE_PROXY_SSL_HEADER",
         "CSRF_TRUSTED_ORIGINS",
         "CORS_ALLOWED_ORIGINS",
         "REALTIME",
@@ -110,13 +110,18 @@ def test_without_redis_each_process_has_a_layer_of_its_own() -> None:
     assert settings["CHANNEL_LAYERS"]["default"]["BACKEND"] == "channels.layers.InMemoryChannelLayer"
 
 
-def test_without_a_proxy_nobody_may_claim_to_have_used_tls() -> None:
+def test_a_variable_changes_a_setting_of_the_events(production: dict[str, Any]) -> None:
+    assert production["REALTIME"]["MAX_SUBSCRIPTIONS"] == 12
+    assert production["REALTIME"]["AUTHENTICATION_RULE"] == "accounts.authentication.is_current"
+
+
+def test_django_reads_no_header_of_a_proxy_by_itself() -> None:
     program = "from config import settings; raise SystemExit(hasattr(settings, 'SECURE_PROXY_SSL_HEADER'))"
 
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=BASE_DIR,
-        env={"PATH": os.environ["PATH"], **PRODUCTION, "PROXY_COUNT": "0"},
+        env={"PATH": os.environ["PATH"], **PRODUCTION},
         check=False,
     )
 
