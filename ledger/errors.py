@@ -5,6 +5,7 @@ from __future__ import annotations
 from realtime.models import Refused
 
 __all__ = [
+    "AlreadyTold",
     "AmountRefused",
     "CurrencyMismatch",
     "InsufficientCredit",
@@ -37,6 +38,12 @@ class InsufficientCredit(LedgerError):
     """The change would leave a user with less than no credit."""
 
     code = "insufficient_credit"
+
+
+class AlreadyTold(LedgerError):
+    """Who sees an account was to change after the same transaction had changed something that they see."""
+
+    code = "already_told"
 
 
 class NotInFamily(LedgerError):

@@ -94,14 +94,9 @@ def account_balance_update(row: Balance) -> None:
     _tell("AccountBalanceUpdate", balance_data(row, row.account), audience(row.account), f"balance:{row.pk}")
 
 
-def out_of_sight(account: Account) -> None:
-    """Take back what the open transaction was about to tell the family of an account that has become private."""
-
-    def is_about_it(data: Mapping[str, Any]) -> bool:
-        own = data.get("data")
-        return str(account.pk) in {data.get("account_id"), own.get("account_id") if isinstance(own, dict) else None}
-
-    outbox.take_back(family_topic(account.family_id), is_about_it)
+def is_told(account: Account, using: str) -> bool:
+    """Whether the open transaction is about to tell something of the account, or of what is or was on it."""
+    return outbox.told(account_topic(account.pk), using=using)
 
 
 def account_rights_changed(

@@ -125,17 +125,15 @@ def keys(*, using: str | None = None) -> Set[str]:
     return _pending(_connection(using)).rows.keys()
 
 
-def take_back(topic: Topic, about: Callable[[Data], bool], *, using: str | None = None) -> None:
-    """Take back from ``topic`` what this transaction has published there under a key and ``about`` picks by its data.
+def told(topic: Topic, *, using: str | None = None) -> bool:
+    """Whether this transaction has published something under a key that will be told on ``topic``.
 
-    For what has left an audience's sight before it was ever committed. Raises as publish() does.
+    What a savepoint took with it does not count. Raises as publish() does.
     """
     connection = _connection(using)
     said = [name for rows in _pending(connection).rows.values() for name in rows.items()]
     names = dict(sorted(said, key=itemgetter(1)))  # by event: of a number that was given again, the last counts
-    for row in _written(connection, names):
-        if topic in row.topics.split(" ") and about(json.loads(row.data)):
-            _withdraw(row, [topic])
+    return any(topic in row.topics.split(" ") for row in _written(connection, names))
 
 
 def rights_changed(

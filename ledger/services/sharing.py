@@ -3,6 +3,8 @@
 Made private, an account leaves the family's sight: it is ``deleted`` on the family's topic and ``created`` on its own.
 Its transactions are not sent again one by one: for those who keep it, the account's topic is new, and a new topic
 begins with a snapshot. Made public, it is ``created`` on the family's topic, and its transactions are fetched with it.
+It changes sight first of all in its transaction, or not at all: what had moved to it or away from it before would have
+been told to an audience that no longer is the one to be told.
 
 Rights are told before the news, so that who loses sight hears no more and who gains it hears all; except when an
 account is deleted, which everyone who saw it shall hear.
@@ -16,7 +18,7 @@ from django.db.models import F
 
 from accounts.topics import family_topic
 from ledger import access, events
-from ledger.errors import CurrencyMismatch, NotInFamily
+from ledger.errors import AlreadyTold, CurrencyMismatch, NotInFamily
 from ledger.models import Account, AccountShare, Balance, Rule, Transaction
 from ledger.money import check_currency
 from ledger.services import balances
@@ -42,7 +44,15 @@ def account_created(account: Account, row: Balance) -> None:
 
 
 def account_updated(before: Account, after: Account, using: str) -> None:
-    """Tell a changed account, and who sees it or no longer does."""
+    """Tell a changed account, and who sees it or no longer does.
+
+    Raises AlreadyTold when it became private, or public, after its transaction had changed something on it.
+    """
+    if before.is_private != after.is_private and events.is_told(after, using):
+        raise AlreadyTold(
+            "The same transaction has already changed this account or what is on it: make it private, or public, "
+            "before everything else, or in a transaction of its own."
+        )
     if (before.is_private, before.owner_id) != (after.is_private, after.owner_id):
         _tell_rights(before, after)
     shares = AccountShare.objects.using(using).filter(account=after.pk)
@@ -56,7 +66,6 @@ def account_updated(before: Account, after: Account, using: str) -> None:
     if before.is_private == after.is_private:
         tell(after, "updated")
     elif after.is_private:
-        events.out_of_sight(after)
         tell(before, "deleted", to=family)
         tell(after, "created", to=own)
     else:

@@ -81,10 +81,14 @@ class Replica:
         self.wanted.discard(account_id)
 
     def lose_account(self, id: str) -> None:
-        """Forget an account that is gone or out of sight, and all that hangs on it."""
+        """Forget an account that is gone or out of sight, with its balance and all that hangs on it."""
         self.accounts.rows.pop(id, None)
         self.balances.pop(id, None)
         self.wanted.discard(id)
+        self.lose_what_hangs_on(id)
+
+    def lose_what_hangs_on(self, id: str) -> None:
+        """Forget the transactions and rules of an account."""
         for shelf in (self.transactions, self.rules):
             shelf.rows = {key: row for key, row in shelf.rows.items() if row["account_id"] != id}
 
@@ -127,8 +131,10 @@ class Replica:
         id, row = data["account_id"], data["data"]
         self._update(self.accounts, id, data)
         if self.accounts.rows.get(id) is row and data["action"] == "created":
-            # New to this topic: what happened to it on another may not have been heard. Only here the row's balance
-            # counts, as an account's other events may hold an older one than the balance's own.
+            # New to this topic: what happened to it on another may not have been heard, not even that something on it
+            # was deleted. Only here the row's balance counts, as an account's other events may hold an older one than
+            # the balance's own.
+            self.lose_what_hangs_on(id)
             self.balances[id] = (0, row["balance"], row["available_balance"])
             self.wanted.add(id)
         if id not in self.accounts.rows:

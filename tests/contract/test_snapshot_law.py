@@ -50,13 +50,8 @@ the_law = settings(
     deadline=None,
     phases=[phase for phase in Phase if IS_THOROUGH or phase not in (Phase.shrink, Phase.explain)],
 )
-# OPEN: some examples leave a transaction, or an account, behind that a fresh snapshot does not have; accounts whose
-# privacy changes while lists are read are part of all of them. Until it is known whether the replica or the server is
-# wrong, HYPOTHESIS_PROFILE=thorough runs them.
-unexplained = pytest.mark.skipif(not IS_THOROUGH, reason="OPEN: fails for some examples; see the comment above it")
 
 
-@unexplained
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", TRANSPORTS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("way", ["resources", "lists"])
@@ -86,7 +81,6 @@ async def test_a_snapshot_over_http_and_the_events_after_it_are_the_whole_state(
         check_same(replica, Replica((await getattr(reader, way)())[0]))
 
 
-@unexplained
 @pytest.mark.timeout(300)
 @the_law
 @given(before=LOTS, meanwhile=LOTS, after=LOTS, who=st.sampled_from(PEOPLE))

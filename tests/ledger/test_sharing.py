@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 
 from accounts.models import Family, Membership, User
+from ledger.errors import AlreadyTold
 from ledger.models import Account, AccountShare, Rule, Transaction
 from tests.ledger.conftest import Told, topics
 
@@ -306,6 +307,7 @@ def test_who_hears_of_a_transaction_is_asked_of_the_database_not_of_the_instance
     account: Account, told: Callable[..., list[Told]]
 ) -> None:
     stale = Account.objects.get(pk=account.pk)
+    told()
     Account.objects.filter(pk=account.pk).update(is_private=True)
     told()
 
@@ -327,21 +329,60 @@ def test_what_an_account_holds_is_asked_of_the_database_not_of_the_instance(
     assert [each.data["data"]["balance"] for each in told("AccountUpdate")] == ["5.00"]
 
 
-def test_what_was_written_before_the_account_became_private_in_one_transaction_stays_out_of_the_familys_sight(
-    account: Account, savings: Account, alice: User, told: Callable[..., list[Told]]
+@pytest.mark.parametrize("private_at_first", [False, True])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda account, other: Transaction.objects.create(account=account, amount=5),
+        lambda account, other: Transaction.objects.filter(account=account).update(amount=6),
+        lambda account, other: Transaction.objects.filter(account=account).update(account=other),
+        lambda account, other: Transaction.objects.filter(account=other).update(account=account),
+        lambda account, other: Transaction.objects.filter(account=account).delete(),
+        lambda account, other: Account.objects.filter(pk=account.pk).update(name="Renamed"),
+    ],
+    ids=["create", "change", "move away", "move there", "delete", "rename"],
+)
+def test_an_account_changes_sight_before_all_else_of_its_transaction_or_not_at_all(
+    account: Account,
+    savings: Account,
+    told: Callable[..., list[Told]],
+    write: Callable[[Account, Account], object],
+    private_at_first: bool,
+) -> None:
+    for each in (account, savings):
+        Transaction.objects.create(account=each, amount=4)
+    told()
+    Account.objects.filter(pk=account.pk).update(is_private=private_at_first)
+    told()
+
+    with pytest.raises(AlreadyTold, match="transaction of its own"), transaction.atomic():
+        write(account, savings)
+        Account.objects.filter(pk=account.pk).update(is_private=not private_at_first)
+
+    assert told() == []
+    with transaction.atomic():
+        Account.objects.filter(pk=account.pk).update(is_private=not private_at_first)
+        write(Account.objects.get(pk=account.pk), savings)
+    assert Account.objects.get(pk=account.pk).is_private is not private_at_first
+
+
+def test_what_was_written_of_other_accounts_does_not_keep_one_in_sight(
+    account: Account, savings: Account, told: Callable[..., list[Told]]
 ) -> None:
     told()
 
     with transaction.atomic():
-        Transaction.objects.create(account=account, amount="-5.00", description="secret", created_by=alice)
-        Transaction.objects.create(account=savings, amount="-6.00", description="open", created_by=alice)
-        account.is_private = True
-        account.save()
+        Transaction.objects.create(account=savings, amount=5)
+        Account.objects.filter(pk=account.pk).update(is_private=True)
 
-    family = f"family:{account.family_id}"
-    heard = {
-        (each.type, each.data["action"], each.data["data"].get("description"))
-        for each in told("TransactionUpdate", "AccountUpdate")
-        if family in each.topics
-    }
-    assert heard == {("TransactionUpdate", "created", "open"), ("AccountUpdate", "deleted", None)}
+    assert [each.data["action"] for each in told("AccountUpdate")] == ["deleted", "created"]
+
+
+def test_an_account_changes_sight_once_in_a_transaction(account: Account, told: Callable[..., list[Told]]) -> None:
+    told()
+
+    with pytest.raises(AlreadyTold), transaction.atomic():
+        for is_private in (True, False):
+            Account.objects.filter(pk=account.pk).update(is_private=is_private)
+
+    assert not Account.objects.get(pk=account.pk).is_private

@@ -26,7 +26,7 @@ from realtime.outbox import (
     end_sessions,
     publish,
     rights_changed,
-    take_back,
+    told,
 )
 from realtime.relay import relay
 from realtime.topics import InvalidTopic, Topic, topic
@@ -321,48 +321,31 @@ def test_what_was_first_published_in_a_rolled_back_savepoint_has_no_place_to_tak
     assert waiting() == [("A", {"n": 0}), ("B", {"n": 2}), ("A", {"n": 3})]
 
 
-def test_what_left_an_audience_s_sight_before_the_commit_is_taken_back_from_it_alone() -> None:
+def test_a_transaction_knows_which_topics_it_has_told_by_key() -> None:
     publish("Note", {"n": 1}, to=[A, B], key="k")
-    publish("Note", {"n": 2}, to=[A], key="l")
-    publish("Note", {"n": 3}, to=[A], key="m")
-    publish("Note", {"n": 4}, to=[A])
+    publish("Note", {"n": 2}, to=[C])
 
-    take_back(A, lambda data: data["n"] in (1, 2, 4))
-
-    assert waiting() == [("B", {"n": 1}), ("A", {"n": 3}), ("A", {"n": 4})]  # the last has no key: it is no state
+    assert (told(A), told(B), told(C)) == (True, True, False)  # the last has no key: it is no state
 
 
-def test_what_is_taken_back_in_a_rolled_back_savepoint_is_told_after_all() -> None:
-    publish("Note", {"n": 1}, to=[A, B], key="k")
+def test_what_a_savepoint_took_with_it_was_not_told() -> None:
     with suppress(RollBack), transaction.atomic():
-        take_back(A, lambda data: True)
+        publish("Note", {"n": 1}, to=[A], key="k")
         raise RollBack
+    publish("Note", {"n": 2}, to=[B], key="l")  # on SQLite it gets the number of the row that is gone
 
-    assert waiting() == [("AB", {"n": 1})]
+    assert (told(A), told(B)) == (False, True)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_committed_before_is_not_taken_back(sleeping_relay: None) -> None:
+def test_what_was_committed_before_was_not_told_by_this_transaction(sleeping_relay: None) -> None:
     with transaction.atomic():
         publish("Note", {"n": 1}, to=[A], key="k")
+
     with transaction.atomic():
-        take_back(A, lambda data: True)
-
-    assert waiting() == [("A", {"n": 1})]
+        assert not told(A)
     with pytest.raises(OutsideTransaction):
-        take_back(A, lambda data: True)
-
-
-def test_a_number_that_was_given_again_hides_nothing_from_being_taken_back() -> None:
-    publish("Note", {"n": 1}, to=[B], key="k")
-    with suppress(RollBack), transaction.atomic():
-        publish("Note", {"n": 2}, to=[A], key="l")
-        raise RollBack
-    publish("Note", {"n": 3}, to=[A], key="k")  # on SQLite it gets the number of the row that is gone
-
-    take_back(A, lambda data: True)
-
-    assert waiting() == [("B", {"n": 1})]
+        told(A)
 
 
 SAYINGS = st.tuples(st.sampled_from("kl"), st.sets(st.sampled_from([A, B, C]), min_size=1).map(sorted))

@@ -145,10 +145,13 @@ export class Book {
   /** @param {string} action @param {string} id @param {any} update @returns {Change | null} */
   #applyAccount(action, id, update) {
     const change = this.#applyTo(this.#accounts, "account", action, id, update);
-    // An account's event may hold an older balance than the balance's own events; it counts only for a new account.
-    if (change?.action === "created" && !this.#balances.has(id)) this.#balances.set(id, balanceOf(update.data));
     if (change?.action === "deleted") this.#forget(id);
-    return change;
+    if (!change || ![action, change.action].includes("created")) return change;
+    // New to this audience, if not to us: what happened to it out of its sight, we need not have heard. Only here its
+    // balance counts, as an account's other events may hold an older one than the balance's own.
+    if (change.before) this.#forget(id);
+    this.#balances.set(id, balanceOf(update.data));
+    return { ...change, action: "created" };
   }
 
   /** @param {string} accountId */

@@ -133,6 +133,17 @@ test("a new account brings its balance along, a deleted one takes its transactio
   assert.deepEqual([book.accounts.map(({ id }) => id), ids(book)], [["b"], ["2"]]);
 });
 
+test("of an account that comes back into sight nothing counts that was known before", () => {
+  const book = opened([row("1"), row("2", { account_id: "b" })]);
+  book.apply(balance(7, "20.00"));
+
+  const data = { ...ACCOUNT, balance: "30.00", version: 3 };
+  const change = book.apply({ type: "AccountUpdate", data: { action: "created", account_id: "a", data, version: 3 } });
+
+  assert.equal(change.action, "created"); // the page fetches what is on it
+  assert.deepEqual([book.balance("a").balance, ids(book)], ["30.00", ["2"]]);
+});
+
 test("who may write in the account's family may write, and nobody else", () => {
   const viewed = { ...FAMILY, id: "v", role: "viewer", may_write: false };
   const accounts = [ACCOUNT, { ...ACCOUNT, id: "b", family_id: "v" }, { ...ACCOUNT, id: "c", family_id: "unknown" }];

@@ -111,6 +111,7 @@ def test_an_account_is_not_handed_to_a_stranger(api, alice, charlie, account):
     assert answer.json() == {"owner_id": ["Give the id of an active member of the family."]}
 
 
+@pytest.mark.django_db(transaction=True)  # each request is a transaction of its own, as it is for users
 def test_an_account_made_private_leaves_the_familys_sight(api, alice, bob, account, spend):
     row = spend(account)
 
