@@ -41,7 +41,7 @@ def module() -> Iterator[str]:
         yield f"  {kind.code}: {{ close: {kind.close_code}{_wait(kind.retry_after)} }},"
     yield "};"
     yield ""
-    yield "/** What a close code asks for: seconds to wait where it says so, a new sign-in where nothing else helps. */"
+    yield "/** What a close code asks for besides coming back, below 4500, or staying away: seconds to wait, a new sign-in. */"
     yield "/** @type {Record<number, {retryAfter?: number, signIn?: boolean}>} */"
     yield "export const CLOSE_CODES = {"
     for code in CLOSE_CODES:
@@ -50,8 +50,8 @@ def module() -> Iterator[str]:
         # Where the kinds of a code differ, the code alone does not say how long.
         wait = _wait(waits.pop()) if len(waits) == 1 else ""
         sign_in = ", signIn: true" if any(kind.http_status == 401 for kind in kinds) else ""
-        fields = (wait + sign_in).removeprefix(", ")
-        yield f"  {code}: {{ {fields} }}," if fields else f"  {code}: {{}},"
+        if fields := (wait + sign_in).removeprefix(", "):
+            yield f"  {code}: {{ {fields} }},"
     yield "};"
 
 

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { ABNORMAL, endOf } from "./http.js";
+import { ABNORMAL, endOf } from "./failures.js";
 
 /** @typedef {import("./environment.js").Environment} Environment */
 /** @typedef {import("./messages.js").Command} Command */
@@ -37,14 +37,26 @@ import { ABNORMAL, endOf } from "./http.js";
  * What a transport needs to know.
  *
  * @typedef {object} Surroundings
- * @property {import("./http.js").Http} http
- * @property {() => string} socketUrl
+ * @property {Environment} environment
+ * @property {import("./token.js").Token} token
+ * @property {() => URL} socketUrl
+ * @property {() => URL} apiUrl the address below which `events`, `stream` and the others are
  * @property {() => string[]} topics
+ * @property {(kind: typeof import("./tabs.js").Tabs) => import("./tabs.js").Tabs} tabsOf those of this origin, of the kind
  * @property {() => string | undefined} cursor
  * @property {(message: string, detail?: unknown) => void} warn
  */
 
-/** @typedef {{open: (listener: Listener) => Line, patienceMs: number}} Transport */
+/** @typedef {(listener: Listener) => Line} Open */
+
+/**
+ * How a line is opened, and how long it is given until the server greets.
+ *
+ * @typedef {object} Transport
+ * @property {number} patienceMs
+ * @property {Open} [open] absent until its module has been fetched
+ * @property {() => Promise<Open>} [fetch] fetches that module
+ */
 
 /**
  * @typedef {object} Told
@@ -76,7 +88,7 @@ export class Attempt {
    *
    * @param {Transport} transport @param {Told} told
    */
-  open({ open, patienceMs }, told) {
+  open(transport, told) {
     const closed = (/** @type {number} */ code, /** @type {number | undefined} */ retryAfter) => {
       if (this.#isOver) return;
       this.close();
@@ -90,9 +102,15 @@ export class Attempt {
     const heard = (/** @type {Message} */ message) => {
       if (!this.#isOver) this.#hear(message, told);
     };
-    this.#timer = this.#environment.setTimeout(() => closed(ABNORMAL, undefined), patienceMs);
+    const begin = (/** @type {Open | undefined} */ open) => {
+      if (!this.#isOver && open) this.line = open({ heard, closed, failed });
+      // Opening it may itself have ended it.
+      if (this.#isOver) this.line?.close();
+    };
+    this.#timer = this.#environment.setTimeout(() => closed(ABNORMAL, undefined), transport.patienceMs);
     try {
-      this.line = open({ heard, closed, failed });
+      if (transport.open) begin(transport.open);
+      else transport.fetch?.().then(begin).catch(failed);
     } catch (error) {
       failed(error);
     }

@@ -16,16 +16,16 @@
 import { Connection } from "./connection.js";
 import { browser } from "./environment.js";
 import { Handlers } from "./handlers.js";
-import { ABNORMAL, Token } from "./http.js";
+import { ABNORMAL, RealtimeError } from "./failures.js";
 import { Inbox } from "./inbox.js";
-import { consoleFrom } from "./options.js";
+import { logOf, transportsIn } from "./options.js";
 import { Place } from "./place.js";
-import { Questions, RealtimeError } from "./questions.js";
+import { Questions } from "./questions.js";
 import { Recent } from "./recent.js";
 import { Renewal } from "./renewal.js";
 import { Subscriptions } from "./subscriptions.js";
-import { Tabs } from "./tabs.js";
-import { TRANSPORTS, transportsOf } from "./transports.js";
+import { Token } from "./token.js";
+import { transportsOf } from "./transports.js";
 
 export { RealtimeError };
 
@@ -34,6 +34,8 @@ export { RealtimeError };
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Reset} Reset */
 /** @typedef {import("./options.js").Options} Options */
+/** @typedef {import("./tabs.js").Tabs} Tabs */
+/** @typedef {typeof import("./tabs.js").Tabs} TabsKind */
 
 const REQUEST_TIMEOUT_MS = 30_000;
 const REMEMBERED_ACKS = 1000;
@@ -49,7 +51,8 @@ export class RealtimeClient {
   /** @type {Renewal} */ #renewal;
   /** @type {Place} */ #place;
   /** @type {Inbox} */ #inbox;
-  /** @type {Tabs | null} */ #tabs;
+  /** @type {string | undefined} the name under which tabs share */ #share;
+  /** @type {Tabs | null} theirs, once there is another tab to think of */ #tabs = null;
   /** @type {string[]} */ #transports;
   /** @type {Handlers<Message>} */ #handlers;
   /** @type {Handlers<Status>} */ #watchers;
@@ -59,9 +62,9 @@ export class RealtimeClient {
   /** @param {Options} [options] */
   constructor(options = {}) {
     const environment = { ...browser(), ...options.environment };
-    this.#log = options.log ?? consoleFrom(options.logLevel);
-    this.#trace = options.trace ?? (() => undefined);
+    this.#log = logOf(options);
     this.#handlers = new Handlers(this.#log);
+    this.#trace = (...seen) => this.#handlers.guard(() => options.trace?.(...seen));
     this.#watchers = new Handlers(this.#log);
     this.#place = new Place(options.cursor, options.storage, environment);
     this.#token = new Token(options.getToken, environment);
@@ -76,12 +79,13 @@ export class RealtimeClient {
       handlers: this.#handlers,
       log: this.#log,
       getSnapshot: (reset) => options.getSnapshot?.(reset),
+      handled: (id) => options.autoAck && this.ack(id),
       repeated: (id) => this.#acked.has(id) && this.ack(id),
       namesChanged: () => this.#connection.renew(),
       lose: () => this.#connection.lose(ABNORMAL),
     });
-    this.#transports = options.transports ?? TRANSPORTS;
-    this.#tabs = options.share ? this.#tabsOf(options.share, environment) : null;
+    this.#transports = transportsIn(options, this.#log);
+    this.#share = options.share;
     this.#connection = this.#connectionOf(options, environment);
   }
 
@@ -107,8 +111,6 @@ export class RealtimeClient {
   start() {
     if (this.state !== "stopped") return;
     this.#connection.use(this.#rungs);
-    // Until the browser has said who holds, this tab asks the others; nobody answers the first.
-    this.#tabs?.join();
     this.#connection.start();
   }
 
@@ -198,17 +200,16 @@ export class RealtimeClient {
 
   /** @param {Options} options @param {import("./environment.js").Environment} environment */
   #connectionOf(options, environment) {
-    const transports = transportsOf({
-      options,
+    const page = {
       environment,
-      warn: (message, detail) => this.#log("warn", message, detail),
       token: this.#token,
-      tabs: this.#tabs,
       topics: () => this.#topics.names,
       cursor: () => this.cursor,
-    });
+      tabsOf: (/** @type {TabsKind} */ kind) => (this.#tabs ??= this.#meet(kind, environment)),
+      warn: (/** @type {string} */ message, /** @type {unknown} */ detail) => this.#log("warn", message, detail),
+    };
     const owner = {
-      transports,
+      transports: transportsOf(options, page),
       note: (/** @type {string} */ message, /** @type {unknown} */ detail) => this.#log("info", message, detail),
       canMend: (/** @type {number} */ code) => this.#mend(code),
       heard: (/** @type {Message} */ message) => this.#hear(message),
@@ -217,19 +218,19 @@ export class RealtimeClient {
     return new Connection(owner, this.#rungs, environment);
   }
 
-  /** @param {string} name @param {import("./environment.js").Environment} environment */
-  #tabsOf(name, environment) {
+  /** @param {TabsKind} kind @param {import("./environment.js").Environment} environment */
+  #meet(kind, environment) {
     // Tabs that follow other topics are no use to each other.
-    const group = [name, ...this.#topics.names].join();
+    const group = [this.#share, ...this.#topics.names].join();
     const told = {
       took: () => this.#connection.use(this.#transports),
       holderIsLive: () => this.state === "waiting" && this.wake(),
     };
-    return new Tabs(group, told, environment);
+    return new kind(group, told, environment);
   }
 
   get #rungs() {
-    return this.#tabs ? ["tab", ...this.#transports] : this.#transports;
+    return this.#share ? ["tab", ...this.#transports] : this.#transports;
   }
 
   /** @param {Status} status */
@@ -263,8 +264,9 @@ export class RealtimeClient {
   }
 
   #leaveTabs() {
-    if (!this.#tabs) return;
-    this.#tabs.leave();
+    if (!this.#share) return;
+    this.#share = undefined;
+    this.#tabs?.leave();
     this.#tabs = null;
     this.#connection.use(this.#rungs);
   }

@@ -8,9 +8,8 @@
  */
 
 import { Attempt } from "./attempt.js";
-import { browser } from "./environment.js";
 import { CLOSE_CODES } from "./errors.js";
-import { ABNORMAL } from "./http.js";
+import { ABNORMAL } from "./failures.js";
 import { Ladder } from "./ladder.js";
 
 /** @typedef {import("./attempt.js").Transport} Transport */
@@ -55,16 +54,16 @@ export class Connection {
   /** @type {Attempt | null} what carries, or is being tried */ #current = null;
   /** @type {Attempt | null} opened beside a live line to take its place */ #next = null;
   /** @type {any} for whatever the present state waits for */ #timer;
-  /** @type {any} */ #climbTimer;
+  /** @type {any} */ #lookTimer;
   #attempts = 0;
   #climbs = 0;
   #isPatient = false;
 
-  /** @param {Owner} owner @param {string[]} transports best first @param {Partial<Environment>} [environment] */
+  /** @param {Owner} owner @param {string[]} transports best first @param {Environment} environment */
   constructor(owner, transports, environment) {
     this.#owner = owner;
     this.#ladder = new Ladder(transports);
-    this.#environment = { ...browser(), ...environment };
+    this.#environment = environment;
   }
 
   get status() {
@@ -149,13 +148,13 @@ export class Connection {
   #settle(name) {
     this.#ladder.stand(name);
     this.#watchSilence();
-    this.#climbLater();
+    this.#lookAroundLater();
     this.#set("live");
   }
 
   #drop() {
     this.#environment.clearTimeout(this.#timer);
-    this.#environment.clearTimeout(this.#climbTimer);
+    this.#environment.clearTimeout(this.#lookTimer);
     this.#next?.close();
     this.#current?.close();
     this.#next = this.#current = null;
@@ -174,12 +173,24 @@ export class Connection {
 
   // --- another beside it --------------------------------------------------------------------------
 
-  #climbLater() {
+  #lookAroundLater() {
     const { setTimeout, clearTimeout, random } = this.#environment;
-    clearTimeout(this.#climbTimer);
-    if (!this.#ladder.better.length) return;
-    const step = CLIMB_SECONDS[Math.min(this.#climbs++, CLIMB_SECONDS.length - 1)] * 1000;
-    this.#climbTimer = setTimeout(() => this.#tryBeside(this.#ladder.better), step * (0.5 + random() / 2));
+    const { better } = this.#ladder;
+    clearTimeout(this.#lookTimer);
+    const turn = better.length && Math.min(this.#climbs++, CLIMB_SECONDS.length - 1);
+    const ms = CLIMB_SECONDS[turn] * 1000 * (0.5 + random() / 2);
+    this.#lookTimer = setTimeout(() => {
+      this.#foresee();
+      if (better.length) this.#tryBeside(better);
+    }, ms);
+  }
+
+  /** Fetch what a fall would need while there is a network to fetch it by. What fails is fetched when it is needed. */
+  #foresee() {
+    const { transports } = this.#owner;
+    for (const name of this.#ladder.worse) {
+      if (!transports[name].open) transports[name].fetch?.().catch(() => undefined);
+    }
   }
 
   /**
@@ -198,7 +209,7 @@ export class Connection {
         if (attempt === this.#current) return this.lose(code, retryAfter);
         this.#next = null;
         if (others.length) this.#tryBeside(others);
-        else this.#climbLater();
+        else this.#lookAroundLater();
       },
       note: this.#owner.note,
     });
@@ -246,7 +257,7 @@ export class Connection {
   /** What was blocked on the other network may not be on this one. */
   #newNetwork() {
     this.#attempts = this.#climbs = 0;
-    if (this.#status.state === "live") this.#climbLater();
+    if (this.#status.state === "live") this.#lookAroundLater();
     else this.#ladder.forget();
   }
 

@@ -22,16 +22,17 @@
 
 /** @returns {Environment} */
 export function browser() {
+  const { WebSocket, BroadcastChannel, navigator, window, document } = globalThis;
   return {
-    WebSocket: globalThis.WebSocket,
+    WebSocket,
+    BroadcastChannel,
     fetch: (url, init) => globalThis.fetch(url, init),
     setTimeout: (action, ms) => globalThis.setTimeout(action, ms),
     clearTimeout: (timer) => globalThis.clearTimeout(timer),
     now: () => Date.now(),
     random: () => Math.random(),
-    window: globalThis.window,
-    document: globalThis.document,
-    locks: globalThis.navigator?.locks,
-    BroadcastChannel: globalThis.BroadcastChannel,
+    window,
+    document,
+    locks: navigator?.locks,
   };
 }

@@ -32,19 +32,13 @@ export const ERRORS = {
   unavailable: { close: 1012, retryAfter: 2 },
 };
 
-/** What a close code asks for: seconds to wait where it says so, a new sign-in where nothing else helps. */
+/** What a close code asks for besides coming back, below 4500, or staying away: seconds to wait, a new sign-in. */
 /** @type {Record<number, {retryAfter?: number, signIn?: boolean}>} */
 export const CLOSE_CODES = {
-  1009: {},
   1011: { retryAfter: 5 },
-  1012: {},
   4401: { signIn: true },
-  4408: {},
-  4410: {},
   4429: { retryAfter: 1 },
   4430: { retryAfter: 30 },
-  4500: {},
   4501: { signIn: true },
   4503: { signIn: true },
-  4505: {},
 };

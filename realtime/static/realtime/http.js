@@ -7,76 +7,19 @@
  */
 
 import { ERRORS } from "./errors.js";
-import { RealtimeError } from "./questions.js";
+import { asRealtimeError, RealtimeError } from "./failures.js";
 
-/** @typedef {import("./environment.js").Environment} Environment */
 /** @typedef {import("./messages.js").Command} Command */
 /** @typedef {import("./messages.js").Message} Message */
-/** @typedef {(how: {refresh: boolean}) => string | null | Promise<string | null>} GetToken */
 
-/** What browsers report when a line broke without a close frame. */
-export const ABNORMAL = 1006;
-const NO_CREDENTIAL = 4501;
 const TIMEOUT_MS = 15_000;
-// Renewed this long before its time, or a quarter of its life when that is shorter.
-export const RENEW_BEFORE_MS = 60_000;
-
-/** The access token: asked for once, kept, and renewed before it expires. */
-export class Token {
-  /** @type {GetToken | undefined} */ #getToken;
-  /** @type {string | null} */ #value = null;
-  #renewAt = 0;
-  #isSpoilt = false;
-
-  /** @param {GetToken | undefined} getToken @param {Pick<Environment, "now">} environment */
-  constructor(getToken, environment) {
-    this.#getToken = getToken;
-    this.environment = environment;
-  }
-
-  /** Whether there are tokens at all; without them the page's session is the credential. */
-  get isUsed() {
-    return Boolean(this.#getToken);
-  }
-
-  /** The next one asked for must be a fresh one. */
-  spoil() {
-    this.#isSpoilt = true;
-  }
-
-  /** @returns {Promise<string | null>} null for none at all; rejected when the page has no token to give */
-  async get() {
-    const now = this.environment.now();
-    if (!this.#getToken || (this.#value && !this.#isSpoilt && now < this.#renewAt)) return this.#value;
-    const value = await this.#getToken({ refresh: this.#value !== null });
-    if (!value) throw new RealtimeError("unauthenticated");
-    const left = expiryOf(value) - now;
-    // Never sooner than in ten seconds: this machine's clock may be far ahead of the server's.
-    this.#renewAt = now + Math.max(10_000, left - Math.min(RENEW_BEFORE_MS, left / 4));
-    this.#value = value;
-    this.#isSpoilt = false;
-    return value;
-  }
-}
-
-/** What a token says of its own end, in milliseconds; never, where it says nothing. @param {string} token */
-function expiryOf(token) {
-  try {
-    return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).exp * 1000 || Infinity;
-  } catch {
-    return Infinity;
-  }
-}
 
 export class Http {
   /** @type {() => URL} */ #base;
 
-  /**
-   * @param {() => URL} base the address below which `events`, `stream` and the others are
-   * @param {Token} token @param {Environment} environment
-   */
-  constructor(base, token, environment) {
-    this.#base = base;
+  /** @param {import("./attempt.js").Surroundings} surroundings */
+  constructor({ apiUrl, token, environment }) {
+    this.#base = apiUrl;
     this.token = token;
     this.environment = environment;
   }
@@ -165,27 +108,11 @@ async function refusalOf(response) {
   const { code, message } = await response.json().catch(() => ({}));
   const wait = response.headers.get("Retry-After");
   const seconds = wait ? Number(wait) || Math.max(0, (Date.parse(wait) - Date.now()) / 1000) || 0 : undefined;
-  return new RealtimeError(code ?? `http_${response.status}`, message, seconds);
+  const { close, retryAfter } = ERRORS[code] ?? {};
+  return new RealtimeError(code ?? `http_${response.status}`, message, { retryAfter: seconds ?? retryAfter, close });
 }
 
 /** @param {unknown} error @returns {never} */
 function rethrow(error) {
   throw asRealtimeError(error);
-}
-
-/** @param {unknown} error */
-export function asRealtimeError(error) {
-  return error instanceof RealtimeError ? error : new RealtimeError("unreachable", String(error));
-}
-
-/**
- * What a failed request means for the line it was made for.
- *
- * @param {unknown} error @returns {{code: number, retryAfter: number | undefined}}
- */
-export function endOf(error) {
-  const { code, retryAfter } = asRealtimeError(error);
-  const known = ERRORS[code];
-  if (code === "unauthenticated") return { code: NO_CREDENTIAL, retryAfter };
-  return { code: known?.close ?? ABNORMAL, retryAfter: retryAfter ?? known?.retryAfter };
 }

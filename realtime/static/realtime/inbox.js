@@ -6,8 +6,8 @@
  * @module
  */
 
+import { RealtimeError } from "./failures.js";
 import { isReply } from "./messages.js";
-import { RealtimeError } from "./questions.js";
 import { Recent } from "./recent.js";
 import { Snapshots } from "./snapshots.js";
 
@@ -23,6 +23,7 @@ import { Snapshots } from "./snapshots.js";
  * @property {import("./handlers.js").Handlers<Message>} handlers
  * @property {import("./options.js").Log} log
  * @property {(reset: Reset | null) => unknown} getSnapshot
+ * @property {(id: string) => void} handled an event that wants an acknowledgement has been handled
  * @property {(id: string) => void} repeated an event that was told before has come again
  * @property {() => void} namesChanged lines have another topic to name
  * @property {() => void} lose gives the line up
@@ -42,7 +43,7 @@ export class Inbox {
       fetch: parts.getSnapshot,
       release: (message) => this.take(message),
       failed: (error) => {
-        parts.log("warn", "the snapshot failed; it is tried again on the next line", error);
+        parts.log("warn", "the snapshot failed: tried again on the next line", error);
         parts.lose();
       },
     });
@@ -108,15 +109,22 @@ export class Inbox {
   #tell(message) {
     const { seq, cursor, id } = message;
     if (this.#parts.topics.note(message)) this.#parts.namesChanged();
-    if (!id || this.#seen.add(id)) this.#emit(message);
+    if (!id || this.#seen.add(id)) this.#acknowledge(message, this.#emit(message));
     else this.#parts.repeated(id);
     // Only now: an event counts as received when the handlers have had it.
     if (seq !== undefined) this.#parts.place.cursor = cursor;
   }
 
-  /** @param {Message} message */
+  /** @param {Message} message @param {(boolean | Promise<boolean>)[]} outcomes */
+  #acknowledge({ ack, id }, outcomes) {
+    if (!ack || !id || !outcomes.length) return;
+    void Promise.all(outcomes).then((all) => all.every(Boolean) && this.#parts.handled(id));
+  }
+
+  /** @param {Message} message @returns {(boolean | Promise<boolean>)[]} whether each handler of its type succeeded */
   #emit(message) {
-    this.#parts.handlers.call(message.type, message);
+    const outcomes = this.#parts.handlers.call(message.type, message);
     this.#parts.handlers.call("*", message);
+    return outcomes;
   }
 }

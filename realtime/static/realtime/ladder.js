@@ -30,6 +30,11 @@ export class Ladder {
     return this.#rungs.slice(0, this.#at);
   }
 
+  /** The transports that would be fallen to. */
+  get worse() {
+    return this.#rungs.slice(this.#at + 1);
+  }
+
   /** @returns {string} what to try first in a new attempt */
   begin() {
     this.#tried = this.#at;

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { Http } from "./http.js";
+
 /** @typedef {import("./attempt.js").Line} Line */
 /** @typedef {import("./attempt.js").Listener} Listener */
 /** @typedef {import("./attempt.js").Surroundings} Surroundings */
@@ -21,12 +23,12 @@ export const greeting = (cursor) => ({
 /**
  * One question: what came after the cursor.
  *
- * @param {Surroundings} surroundings @param {string | undefined} cursor @param {AbortSignal} [signal]
+ * @param {Http} http @param {string[]} topics @param {string | undefined} cursor
  * @returns {Promise<{messages: Message[], cursor: string, hasMore: boolean, interval: number}>} the messages, the last
  *   of which moves the cursor to where the answer ends
  */
-export async function ask({ http, topics }, cursor, signal) {
-  const answer = await http.get("events", { topics: topics().join(","), cursor }, signal);
+export async function ask(http, topics, cursor) {
+  const answer = await http.get("events", { topics: topics.join(","), cursor });
   const place = { type: "Ping", cursor: answer.cursor };
   return {
     messages: [...answer.events, ...(answer.revoked ?? []), ...answer.reset, place],
@@ -37,9 +39,10 @@ export async function ask({ http, topics }, cursor, signal) {
 }
 
 /** @param {Listener} listener @param {Surroundings} surroundings @returns {Line} */
-export function openPolling(listener, surroundings) {
-  const { http, cursor } = surroundings;
-  const { setTimeout, clearTimeout, random } = http.environment;
+export function open(listener, surroundings) {
+  const { topics, cursor } = surroundings;
+  const { setTimeout, clearTimeout, random } = surroundings.environment;
+  const http = new Http(surroundings);
   // The line's own place: what the client holds back during a snapshot need not come again.
   let place = cursor();
   let isGreeted = false;
@@ -52,7 +55,7 @@ export function openPolling(listener, surroundings) {
     if (isAsking) return;
     isAsking = true;
     clearTimeout(timer);
-    const answer = await ask(surroundings, place).finally(() => (isAsking = false));
+    const answer = await ask(http, topics(), place).finally(() => (isAsking = false));
     if (isClosed) return;
     if (!isGreeted) listener.heard(greeting(answer.cursor));
     isGreeted = true;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { browser } from "./environment.js";
+import { RealtimeError } from "./failures.js";
 
 /**
  * @typedef {object} Question
@@ -20,17 +20,6 @@ import { browser } from "./environment.js";
 /** How many of one command may wait; all of them together stay below the burst a server accepts after a reconnect. */
 export const MOST_OPEN = 25;
 
-/** Given to whoever asked; `code` is the protocol's, or `timeout`, `stopped`, `withdrawn`, `too_many_requests`. */
-export class RealtimeError extends Error {
-  /** @param {string} code @param {string} [message] @param {number} [retryAfter] seconds */
-  constructor(code, message = code, retryAfter) {
-    super(message);
-    this.name = "RealtimeError";
-    this.code = code;
-    this.retryAfter = retryAfter;
-  }
-}
-
 export class Questions {
   /** @type {(command: import("./messages.js").Command) => void} */ #send;
   /** @type {Pick<import("./environment.js").Environment, "setTimeout" | "clearTimeout">} */ #clock;
@@ -39,11 +28,11 @@ export class Questions {
 
   /**
    * @param {(command: import("./messages.js").Command) => void} send does nothing while there is no live line
-   * @param {Partial<import("./environment.js").Environment>} [environment]
+   * @param {Pick<import("./environment.js").Environment, "setTimeout" | "clearTimeout">} clock
    */
-  constructor(send, environment) {
+  constructor(send, clock) {
     this.#send = send;
-    this.#clock = { ...browser(), ...environment };
+    this.#clock = clock;
   }
 
   /**

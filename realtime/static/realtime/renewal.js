@@ -7,7 +7,7 @@
  * @module
  */
 
-import { RENEW_BEFORE_MS } from "./http.js";
+import { keepFor } from "./token.js";
 
 /** @typedef {import("./environment.js").Environment} Environment */
 
@@ -33,8 +33,7 @@ export class Renewal {
     if (serverTime) this.#ahead = Date.parse(serverTime) - now() || 0;
     const left = Date.parse(expiresAt ?? "") - this.#ahead - now();
     if (Number.isNaN(left)) return;
-    const wait = Math.max(0, left - Math.min(RENEW_BEFORE_MS, left / 4));
-    this.#timer = setTimeout(this.#renew, Math.min(wait, LONGEST_TIMER_MS));
+    this.#timer = setTimeout(this.#renew, Math.min(Math.max(0, keepFor(left)), LONGEST_TIMER_MS));
   }
 
   cancel() {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Http } from "./http.js";
 import { parse } from "./messages.js";
 
 /** @typedef {import("./attempt.js").Line} Line */
@@ -15,7 +16,9 @@ import { parse } from "./messages.js";
 const QUIET_MS = 20_000;
 
 /** @param {Listener} listener @param {Surroundings} surroundings @returns {Line} */
-export function openStream(listener, { http, topics, cursor, warn }) {
+export function open(listener, surroundings) {
+  const { topics, cursor, warn } = surroundings;
+  const http = new Http(surroundings);
   const ending = new AbortController();
 
   async function run() {
@@ -36,7 +39,7 @@ export function openStream(listener, { http, topics, cursor, warn }) {
     const message = type === "Close" ? { type, data: JSON.parse(data) } : parse(data);
     if (message?.type === "Close") listener.closed(message.data.code, message.data.retry_after ?? undefined);
     else if (message) listener.heard(message);
-    else warn("a message that cannot be read was left aside", data);
+    else warn("an unreadable message was left aside", data);
   }
 
   run().catch(listener.failed);

@@ -10,7 +10,8 @@
  * @module
  */
 
-import { ABNORMAL } from "./http.js";
+import { ABNORMAL } from "./failures.js";
+import { Http } from "./http.js";
 import { isReply } from "./messages.js";
 import { ask, greeting } from "./polling.js";
 
@@ -25,6 +26,11 @@ import { ask, greeting } from "./polling.js";
 const HOLDER_AWAY = 4000;
 const LEAST_FINAL = 4500;
 const MOST_BUFFERED = 10_000;
+
+/** @param {Listener} listener @param {Surroundings} surroundings */
+export function open(listener, surroundings) {
+  return surroundings.tabsOf(Tabs).open(listener, surroundings);
+}
 
 export class Tabs {
   /** @type {string} */ #name;
@@ -51,19 +57,6 @@ export class Tabs {
     this.#holderIsLive = holderIsLive;
   }
 
-  /** Stand in line for the connection. Where browsers cannot share one, each tab holds its own. */
-  join() {
-    const { locks, BroadcastChannel } = this.#environment;
-    if (!locks || !BroadcastChannel) return this.#took();
-    this.#me = crypto.randomUUID();
-    this.#leaving = new AbortController();
-    const { signal } = this.#leaving;
-    this.#channel = new BroadcastChannel(this.#name);
-    this.#channel.onmessage = ({ data }) => this.#hear(data);
-    const queued = locks.request(this.#name, { signal }, () => this.#hold(signal));
-    queued.catch(() => undefined); // left before its turn came
-  }
-
   leave() {
     this.#leaving.abort();
     this.#channel?.close();
@@ -85,12 +78,15 @@ export class Tabs {
   }
 
   /**
-   * The line of a tab that holds none of its own.
+   * The line of a tab that holds none of its own. Until the browser has said who holds, it asks the others; nobody
+   * answers the first.
    *
    * @param {Listener} listener @param {Surroundings} surroundings @returns {Line}
    */
   open(listener, surroundings) {
-    const { http, cursor } = surroundings;
+    if (!this.#channel) this.#join();
+    const { topics, cursor } = surroundings;
+    const http = new Http(surroundings);
     /** @type {Message[] | null} what is said while this tab still catches up */
     let buffer = [];
     let holder = "";
@@ -101,7 +97,7 @@ export class Tabs {
       const mine = ++turn;
       buffer ??= [];
       for (let place = cursor(), hasMore = true; hasMore; ) {
-        const answer = await ask(surroundings, place);
+        const answer = await ask(http, topics(), place);
         if (mine !== turn) return;
         if (!isGreeted) listener.heard(greeting(answer.cursor));
         isGreeted = true;
@@ -139,6 +135,19 @@ export class Tabs {
         this.#line = null;
       },
     };
+  }
+
+  /** Stand in line for the connection. Where browsers cannot share one, each tab holds its own. */
+  #join() {
+    const { locks, BroadcastChannel } = this.#environment;
+    if (!locks || !BroadcastChannel) return this.#took();
+    this.#me = crypto.randomUUID();
+    this.#leaving = new AbortController();
+    const { signal } = this.#leaving;
+    this.#channel = new BroadcastChannel(this.#name);
+    this.#channel.onmessage = ({ data }) => this.#hear(data);
+    const queued = locks.request(this.#name, { signal }, () => this.#hold(signal));
+    queued.catch(() => undefined); // left before its turn came
   }
 
   /** @param {AbortSignal} signal @returns {Promise<void>} that lasts as long as the lock */

@@ -1,45 +1,48 @@
 /**
  * The transports by name, each with how long it is given until the server greets.
  *
- * Separate so that the connection knows none of them, and they not each other.
+ * Separate so that the connection knows none of them, and they not each other. The WebSocket is at hand; the modules of
+ * the others are fetched when one is needed, or in a quiet moment, so that a page which never needs them waits for none.
  *
  * @module
  */
 
-import { Http } from "./http.js";
-import { openPolling } from "./polling.js";
-import { openStream } from "./sse.js";
 import { openWebSocket } from "./websocket.js";
 
+/** @typedef {import("./attempt.js").Surroundings} Surroundings */
+/** @typedef {{open: (listener: import("./attempt.js").Listener, surroundings: Surroundings) => import("./attempt.js").Line}} Module */
 /** @typedef {import("./attempt.js").Transport} Transport */
 
-/** Best first. */
-export const TRANSPORTS = ["websocket", "sse", "polling"];
-
 /**
- * @param {object} page
- * @param {import("./options.js").Options} page.options
- * @param {import("./http.js").Token} page.token
- * @param {import("./environment.js").Environment} page.environment
- * @param {import("./tabs.js").Tabs | null} page.tabs
- * @param {() => string[]} page.topics
- * @param {() => string | undefined} page.cursor
- * @param {(message: string, detail?: unknown) => void} page.warn
+ * @param {import("./options.js").Options} options
+ * @param {Omit<Surroundings, "socketUrl" | "apiUrl">} page
  * @returns {Record<string, Transport>}
  */
-export function transportsOf({ options, token, environment, tabs, topics, cursor, warn }) {
+export function transportsOf(options, page) {
   const address = (/** @type {string} */ scheme, /** @type {string} */ path, /** @type {string | URL} */ base) => {
     const url = new URL(path, base);
     url.protocol = url.protocol.replace(/^(ws|http)/, scheme);
     return url;
   };
-  const gateway = () => address("ws", options.url ?? "/ws", globalThis.location?.href);
-  const http = new Http(() => address("http", options.api ?? "/api/v1/", gateway()), token, environment);
-  const surroundings = { http, socketUrl: () => gateway().href, topics, cursor, warn };
+  const socketUrl = () => address("ws", options.url ?? "/ws", globalThis.location?.href);
+  const apiUrl = () => address("http", options.api ?? "/api/v1/", socketUrl());
+  const surroundings = { ...page, socketUrl, apiUrl };
+
+  /** One whose module is fetched once, and again after that has failed. @returns {Transport} */
+  const late = (/** @type {number} */ patienceMs, /** @type {() => Promise<Module>} */ load) => {
+    const fetch = async () => {
+      const { open } = await load();
+      return (transport.open = (listener) => open(listener, surroundings));
+    };
+    /** @type {Transport} */
+    const transport = { patienceMs, fetch };
+    return transport;
+  };
+
   return {
-    ...(tabs && { tab: { open: (listener) => tabs.open(listener, surroundings), patienceMs: 3000 } }),
-    websocket: { open: (listener) => openWebSocket(listener, surroundings), patienceMs: 10_000 },
-    sse: { open: (listener) => openStream(listener, surroundings), patienceMs: 6000 },
-    polling: { open: (listener) => openPolling(listener, surroundings), patienceMs: 20_000 },
+    tab: late(3000, () => import("./tabs.js")),
+    websocket: { patienceMs: 10_000, open: (listener) => openWebSocket(listener, surroundings) },
+    sse: late(6000, () => import("./sse.js")),
+    polling: late(20_000, () => import("./polling.js")),
   };
 }

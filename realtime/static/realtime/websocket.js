@@ -11,21 +11,21 @@ import { parse } from "./messages.js";
 /** @typedef {import("./attempt.js").Surroundings} Surroundings */
 
 /** @param {Listener} listener @param {Surroundings} surroundings @returns {Line} */
-export function openWebSocket(listener, { http, socketUrl, topics, cursor, warn }) {
+export function openWebSocket(listener, { environment, token, socketUrl, topics, cursor, warn }) {
   /** @type {WebSocket | null} */
   let socket = null;
   let isClosed = false;
 
-  /** @param {string | null} token */
-  function open(token) {
+  /** @param {string | null} credential */
+  function open(credential) {
     if (isClosed) return;
-    const url = new URL(socketUrl());
+    const url = socketUrl();
     // Browsers show scripts no status of a refused upgrade, only a close code.
-    url.searchParams.set("refuse", "close");
-    if (topics().length) url.searchParams.set("topics", topics().join(","));
-    if (cursor()) url.searchParams.set("cursor", cursor() ?? "");
-    const { WebSocket } = http.environment;
-    const opened = token ? new WebSocket(url.href, ["realtime.v1", `bearer.${token}`]) : new WebSocket(url.href);
+    const query = { refuse: "close", topics: topics().join(), cursor: cursor() };
+    for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
+    const { WebSocket } = environment;
+    const protocols = credential ? ["realtime.v1", `bearer.${credential}`] : [];
+    const opened = new WebSocket(url.href, protocols);
     opened.onmessage = ({ data }) => hear(data);
     opened.onclose = ({ code }) => listener.closed(code);
     socket = opened;
@@ -36,10 +36,10 @@ export function openWebSocket(listener, { http, socketUrl, topics, cursor, warn 
     const message = parse(text);
     if (message?.type === "Ping") socket?.send('{"command":"Pong"}');
     if (message) listener.heard(message);
-    else warn("a message that cannot be read was left aside", text);
+    else warn("an unreadable message was left aside", text);
   }
 
-  if (http.token.isUsed) http.token.get().then(open).catch(listener.failed);
+  if (token.isUsed) token.get().then(open).catch(listener.failed);
   else open(null);
   return {
     send: (command) => socket?.send(JSON.stringify(command)),

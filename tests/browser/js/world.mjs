@@ -5,6 +5,10 @@
  */
 
 import { RealtimeClient } from "../../../realtime/static/realtime/client.js";
+// What the client fetches when it needs it is here at once, so that a test need not wait for the disk.
+import "../../../realtime/static/realtime/polling.js";
+import "../../../realtime/static/realtime/sse.js";
+import "../../../realtime/static/realtime/tabs.js";
 
 /** The part of a browser's WebSocket that the client uses; the test plays the server. */
 export class FakeSocket {
