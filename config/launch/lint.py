@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from config import env
-from config.launch import typescript
+from config.launch import node
 from config.launch.programs import run
 
 BIN = Path(sys.executable).parent
@@ -50,8 +50,8 @@ def _passes(line: str, variables: dict[str, str]) -> bool:
 
 def _scripts_pass() -> bool:
     print("$ tsc --project tsconfig.json", flush=True)
-    command = typescript.command()
+    command = node.typescript()
     if command is None:
-        print("!!! SKIPPED: the types of the browser's scripts. That needs node, and npm for TypeScript.", flush=True)
+        print("!!! SKIPPED: the types of the scripts. That needs node, and npm for TypeScript.", flush=True)
         return True
     return run(command, env.variables()) == 0

@@ -132,7 +132,7 @@ export class RealtimeClient {
   /**
    * Call `handler` for each message of `type`, once per event; `"*"` is every type.
    *
-   * @param {string} type @param {(message: Message) => void} handler
+   * @param {string} type @param {(message: Message) => unknown} handler
    * @returns {() => void} takes the handler away again
    */
   on(type, handler) {

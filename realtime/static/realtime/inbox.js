@@ -89,9 +89,11 @@ export class Inbox {
   }
 
   /** @param {Message} message */
-  #reset({ data }) {
-    this.#parts.log("info", `the server cannot resume (${data?.reason}): fetching the present state`);
+  #reset(message) {
+    const { data } = message;
+    this.#parts.log("info", `no resuming (${data?.reason}): fetching the present state`);
     this.#parts.place.cursor = data?.cursor;
+    this.#emit(message);
     void this.#snapshots.fetch(data);
   }
 

@@ -477,3 +477,14 @@ test("an Ack is said again when the server gives the event again", () => {
   assert.equal(given.length, 1);
   assert.deepEqual(there.socket.commands("Ack"), [{ command: "Ack", data: { message_id: notice.id } }]);
 });
+
+test("a Reset is told to its handlers before the state is fetched", async () => {
+  const order = [];
+  const there = live({ getSnapshot: () => order.push("snapshot") });
+  there.client.on("Reset", ({ data }) => order.push(data.reason));
+
+  there.socket.says({ type: "Reset", data: { reason: "epoch", cursor: "n1", topics: {} } });
+  await settled();
+
+  assert.deepEqual(order, ["epoch", "snapshot"]);
+});
