@@ -41,7 +41,7 @@ def module() -> Iterator[str]:
         yield f"  {kind.code}: {{ close: {kind.close_code}{_wait(kind.retry_after)} }},"
     yield "};"
     yield ""
-    yield "/** What a close code asks for besides coming back, below 4500, or staying away: seconds to wait, a new sign-in. */"
+    yield "/** What a close code asks for besides coming back or staying away: seconds to wait, a new sign-in. */"
     yield "/** @type {Record<number, {retryAfter?: number, signIn?: boolean}>} */"
     yield "export const CLOSE_CODES = {"
     for code in CLOSE_CODES:

@@ -32,7 +32,7 @@ export const ERRORS = {
   unavailable: { close: 1012, retryAfter: 2 },
 };
 
-/** What a close code asks for besides coming back, below 4500, or staying away: seconds to wait, a new sign-in. */
+/** What a close code asks for besides coming back or staying away: seconds to wait, a new sign-in. */
 /** @type {Record<number, {retryAfter?: number, signIn?: boolean}>} */
 export const CLOSE_CODES = {
   1011: { retryAfter: 5 },
