@@ -260,5 +260,6 @@ LOGGING = {
 REALTIME: dict[str, Any] = {
     "ALLOWED_ORIGINS": ALLOWED_ORIGINS,
     "AUTHENTICATION_RULE": "accounts.authentication.is_current",
+    "SIGN_OUT": "accounts.sessions.sign_out",
     **ENVIRONMENT.realtime,
 }

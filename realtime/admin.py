@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from realtime.models import Event, LogHead, Outgoing, Receipt, TopicHead
+from realtime.desk.admin import OperationsAdmin
+from realtime.models import Event, LogHead, Operations, Outgoing, Receipt, TopicHead
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -32,6 +33,9 @@ class ReadOnlyAdmin(_ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody deletes: ``prune_events`` does, and tells clients."""
         return False
+
+
+admin.site.register(Operations, OperationsAdmin)
 
 
 @admin.register(Event)

@@ -18,8 +18,9 @@ class RealtimeConfig(AppConfig):
     def ready(self) -> None:
         from realtime import access, checks, signals, stats, topics
         from realtime.conf import conf
+        from realtime.desk import wire
 
-        del checks, stats  # imported for what they register
+        del checks, stats, wire  # imported for what they register
         signals.listen()
         topics.register(access.GlobalKind())
         topics.register(access.StaffKind())

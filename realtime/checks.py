@@ -42,7 +42,7 @@ def settings_are_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def settings_make_sense(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """What ``REALTIME`` names is there, and reads as it is meant."""
     realtime = _settings()
-    return [*_rule_is_found(realtime), *_origins_are_origins(realtime)] if realtime else []
+    return [*_rules_are_found(realtime), *_origins_are_origins(realtime)] if realtime else []
 
 
 @register()
@@ -182,19 +182,25 @@ def _settings() -> Settings | None:
         return None
 
 
-def _rule_is_found(realtime: Settings) -> Iterator[CheckMessage]:
-    if not realtime.AUTHENTICATION_RULE:
-        return
+def _rules_are_found(realtime: Settings) -> Iterator[CheckMessage]:
+    for key, form, id in (
+        ("AUTHENTICATION_RULE", "(user, claims) -> bool", "realtime.E002"),
+        ("SIGN_OUT", "(user id)", "realtime.E005"),
+    ):
+        name = getattr(realtime, key)
+        if name and not _is_callable(name):
+            yield Error(
+                f"REALTIME[{key!r}] is {name!r}, which is no callable.",
+                hint=f"Give the dotted path of a function {form}.",
+                id=id,
+            )
+
+
+def _is_callable(name: str) -> bool:
     try:
-        found = callable(import_string(realtime.AUTHENTICATION_RULE))
+        return callable(import_string(name))
     except ImportError:
-        found = False
-    if not found:
-        yield Error(
-            f"REALTIME['AUTHENTICATION_RULE'] is {realtime.AUTHENTICATION_RULE!r}, which is no callable.",
-            hint="Give the dotted path of a function (user, claims) -> bool.",
-            id="realtime.E002",
-        )
+        return False
 
 
 def _origins_are_origins(realtime: Settings) -> Iterator[CheckMessage]:

@@ -111,6 +111,43 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     MAX_VIOLATIONS: Annotated[int, Meta(ge=1, description="Malformed messages before 4500.")] = 20
     PRESENCE_LEASE: Annotated[float, Meta(gt=0, description="Seconds a process's word on who is online holds.")] = 30
     PRESENCE_GRACE: Annotated[float, Meta(ge=0, description="Seconds after which who left counts as away.")] = 5
+    # The staff's desk
+    FIGURES_INTERVAL: Annotated[
+        float, Meta(gt=0, description="Seconds between two words of a process about itself, while staff watches.")
+    ] = 2.0
+    NEWS_INTERVAL: Annotated[
+        float, Meta(gt=0, description="Seconds for which changed rows are gathered before staff's lists hear of them.")
+    ] = 1.0
+    ASK_TIMEOUT: Annotated[
+        float, Meta(gt=0, description="Seconds the other processes are given to say who is connected to them.")
+    ] = 1.0
+    TRAIL_SPAN: Annotated[
+        int, Meta(ge=1, description="Newest entries of the log that are searched for a row's id.")
+    ] = 100_000
+    SIGN_OUT: Annotated[
+        str,
+        Meta(description="Dotted path of a callable (user id) that ends all sessions of a user; empty: staff cannot."),
+    ] = ""
+    ALERT_INTERVAL: Annotated[
+        float, Meta(ge=0, description="Seconds between two looks at what staff is alerted of; 0: it never is.")
+    ] = 5.0
+    ALERT_CHECKS: Annotated[
+        int, Meta(ge=1, description="Looks in a row that must agree before an alert begins, or ends.")
+    ] = 2
+    ALERT_END: Annotated[float, Meta(ge=0, le=1, description="Share of its threshold below which an alert ends.")] = 0.5
+    ALERT_LAG: Annotated[
+        int, Meta(ge=1, description="Entries of the log that a process lacks, from which staff is alerted.")
+    ] = 1000
+    ALERT_OUTBOX: Annotated[
+        float, Meta(gt=0, description="Seconds an event waits for its place, from which staff is alerted.")
+    ] = 10.0
+    ALERT_DROPS: Annotated[
+        float, Meta(gt=0, description="Announcements dropped per minute by one process, from which staff is alerted.")
+    ] = 10.0
+    ALERT_ERRORS: Annotated[
+        float, Meta(gt=0, description="Errors per minute of one process, from which staff is alerted.")
+    ] = 30.0
+    ALERT_SLOW: Annotated[int, Meta(ge=1, description="Slow clients of one process, from which staff is alerted.")] = 50
     # Keeping
     RETENTION: Annotated[float, Meta(gt=0, description="Seconds an event is kept in the log.")] = 7 * 24 * 3600
     PRUNE_BATCH: Annotated[int, Meta(ge=1, description="Entries deleted per transaction when pruning.")] = 5000

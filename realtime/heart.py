@@ -76,6 +76,7 @@ class Heart:
     async def _once(self) -> None:
         now = self._loop.time()
         self._hub.presence.beat()
+        self._hub.desk.beat()
         for stuck in list(self._stuck):
             stuck.look(now)
         end = perf_counter() + conf.FANOUT_SLICE

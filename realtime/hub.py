@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,14 +18,16 @@ from weakref import WeakKeyDictionary
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from realtime import topics
+from realtime import presence, topics
 from realtime.conf import conf
+from realtime.desk import words
+from realtime.desk.desk import STAFF, Desk
+from realtime.desk.figures import OperationsFigures
 from realtime.fanout import FanOut
 from realtime.follower import Follower
 from realtime.heart import Heart
 from realtime.members import Member, Members
 from realtime.metrics import metrics
-from realtime.presence import MESSAGE_TYPE as PRESENCE
 from realtime.presence import Presence
 from realtime.protocol.encoding import encode_data, timestamp
 from realtime.protocol.entry import Entry
@@ -35,7 +37,7 @@ from realtime.protocol.subscriber import Deliver, End, Gain, Order, Reason, Revo
 from realtime.relay import relay
 from realtime.startover import start_over
 
-__all__ = ["Hub", "Member", "drain", "figures", "fits", "hub", "obey", "online"]
+__all__ = ["Hub", "Member", "drain", "figures", "fits", "hub", "obey", "online", "operations"]
 
 logger = logging.getLogger("realtime.hub")
 
@@ -52,6 +54,7 @@ class Hub:
         self.presence = Presence(tell=self._tell, on_change=self._came_or_left, later=loop.call_later, clock=loop.time)
         self.members = Members()
         self.fanout = FanOut(self.members, self.give_up, loop.call_soon)
+        self.desk = Desk(self, self._tell_desks)
         self.heart = Heart(self)
         self.draining = False
         self._loop = loop
@@ -140,6 +143,18 @@ class Hub:
                     member.drain()
             await asyncio.sleep(window / rounds)
 
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Have something done on this hub's event loop. For any thread; RuntimeError when the loop has closed."""
+        self._loop.call_soon_threadsafe(call)
+
+    def slow(self) -> int:
+        """How many members have not taken all they were sent."""
+        return sum(1 for member in self.members.everybody() if member.unsent)
+
+    def tell_staff(self, type: str, data: object) -> None:
+        """Send an ephemeral event to the staff among this process's members."""
+        self._tell_here(STAFF, type, data)
+
     def give_up(self, member: Member, error: Exception) -> None:
         """Let go of a member that raised an error, so that it comes back and resumes."""
         logger.error("a client could not be served and is sent away", exc_info=error)
@@ -162,6 +177,7 @@ class Hub:
             elif self.members.on(entry.topic):
                 self.fanout.add(Frame(entry, self.follower.epoch))
         self.fanout.start()
+        self.desk.take(entries)
 
     def _control(self, entry: Entry) -> None:
         """Let a user's members obey at once: behind all that came before, ahead of all that is yet to come."""
@@ -182,13 +198,20 @@ class Hub:
         await start_over(self, reason)
 
     def _tell(self, word: dict[str, Any]) -> None:
-        relay.tell({"type": PRESENCE, "word": word})
+        relay.tell({"type": presence.MESSAGE_TYPE, "word": word})
+
+    def _tell_desks(self, word: bytes) -> None:
+        relay.tell({"type": words.MESSAGE_TYPE, "word": word})
 
     def _hear(self, message: Any) -> None:
         """Take a group message that is no batch. Raises ValueError for what nobody here would send."""
-        if message["type"] != PRESENCE:
-            raise ValueError("unknown message")
-        self.presence.hear(message["word"])
+        match message["type"]:
+            case presence.MESSAGE_TYPE:
+                self.presence.hear(message["word"])
+            case words.MESSAGE_TYPE:
+                self.desk.hear(message["word"])
+            case _:
+                raise ValueError("unknown message")
 
     def _came_or_left(self, topic: str, user_id: str, online: bool) -> None:
         # A turn later, so that who joins is told of that before they are told who is there.
@@ -196,9 +219,13 @@ class Hub:
 
     def _tell_presence(self, topic: str, user_id: str, online: bool) -> None:
         """Send the ephemeral event of one user's coming or leaving to this process's members."""
+        if self.members.on(topic):
+            self._tell_here(topic, *topics.presence_event(topic, user_id, online))
+
+    def _tell_here(self, topic: str, type: str, data: object) -> None:
+        """Send an ephemeral event to this process's members on a topic."""
         if not self.members.on(topic):
             return
-        type, data = topics.presence_event(topic, user_id, online)
         now = timestamp(timezone.now())
         entry = Entry(0, topic, 0, str(uuid7()), type, encode_data(data).decode(), now)
         self.fanout.tell(Frame(entry, self.follower.epoch, placed=False))
@@ -240,6 +267,15 @@ def figures() -> dict[str, Any]:
         "topics": len({topic for known in hubs for topic in list(known.members.topics)}),
         "position": max((known.follower.position for known in hubs), default=0),
     }
+
+
+def operations() -> OperationsFigures | None:
+    """How all processes are doing, and go on saying for a while. None before it is known. For any thread."""
+    for known in list(_hubs.values()):
+        with suppress(RuntimeError):  # its loop has closed
+            known.call_soon(known.desk.keep)
+    told = [figures for known in list(_hubs.values()) if (figures := known.desk.figures()).processes]
+    return told[0] if told else None
 
 
 def online(topic: str) -> set[str]:

@@ -97,8 +97,15 @@ def heads(topics: Iterable[str]) -> tuple[Head, dict[str, int]]:
     return Head(*rows[0][:4]), {topic: seqs.get(topic, 0) for topic in wanted}
 
 
-def read(after: int, *, upto: int | None = None, topics: Iterable[str] | None = None, limit: int | None = None) -> Page:
-    """Entries behind position ``after``, at most ``limit`` (one page by default), all topics or the given ones.
+def read(
+    after: int,
+    *,
+    upto: int | None = None,
+    topics: Iterable[str] | None = None,
+    types: Iterable[str] | None = None,
+    limit: int | None = None,
+) -> Page:
+    """Entries behind position ``after``, at most ``limit`` (one page by default), all or of given topics and types.
 
     The caller compares ``page.head.floor`` with where it started: above, entries may be missing.
     """
@@ -107,6 +114,8 @@ def read(after: int, *, upto: int | None = None, topics: Iterable[str] | None = 
         rows = rows.filter(position__lte=upto)
     if topics is not None:
         rows = rows.filter(topic__in=list(topics))
+    if types is not None:
+        rows = rows.filter(type__in=list(types))
     entries = _entries(rows, limit or conf.PAGE)
     return Page(entries, head())
 
@@ -190,6 +199,12 @@ def waiting(behind: int = 0) -> int | None:
         cursor.execute(_OLDEST, [behind])
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+def waiting_since() -> datetime | None:
+    """When the oldest event of the outbox was published; None when nothing waits."""
+    times = Outgoing.objects.using(database()).order_by("id").values_list("timestamp", flat=True)
+    return times.first()
 
 
 def sequence(horizon: Horizon | None = None, limit: int | None = None) -> Batch | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol
 
+from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Form, Frame
 from realtime.protocol.subscriber import Reason, Subscriber
 
@@ -37,6 +38,17 @@ class Member(Protocol):
     """Where a fan-out writes, and what: None has it call ``deliver`` for each frame."""
     slot: int
     """The wheel's note."""
+    id: str
+    """A UUIDv7: the name by which staff finds this connection, and when it began."""
+    address: str
+    """Whence it came, as the server says."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that were sent and that the client has not taken."""
+
+    def close(self, error: ProtocolError) -> None:
+        """End the connection for this reason."""
 
     def deliver(self, frame: Frame) -> None:
         """Send an event."""

@@ -22,3 +22,23 @@ class _Metrics:
 
 
 metrics = _Metrics()
+
+
+def total(metric: Counter, **labels: str) -> float:
+    """What a counter of this process has come to, over all of its labels or those with the given values."""
+    return sum(
+        sample.value
+        for family in metric.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total") and labels.items() <= sample.labels.items()
+    )
+
+
+def errors_so_far() -> float:
+    """What went wrong in this process on our side: sequencing, announcing, hearing, serving."""
+    return (
+        total(metrics.sequence_errors)
+        + total(metrics.announcements, outcome="failed")
+        + total(metrics.batches, outcome="unreadable")
+        + total(metrics.closed, code="1011")
+    )

@@ -9,14 +9,17 @@ import secrets
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from realtime.protocol.entry import CONTROL_PREFIX
 from realtime.publishing import PublishingModel, PublishingQuerySet, Refused
 
 __all__ = [
+    "Condition",
     "Event",
     "LogHead",
+    "Operations",
     "Outgoing",
     "PublishingModel",
     "PublishingQuerySet",
@@ -67,6 +70,8 @@ class Event(models.Model):
     type = models.CharField(max_length=64)
     data = models.TextField()
     timestamp = models.DateTimeField()
+    # The database's clock, as the statement that gives places names no more than it must. Null: before there was this.
+    sequenced_at = models.DateTimeField(null=True, db_default=Now())
     ack = models.BooleanField(default=False)
     expires = models.DateTimeField(null=True)
 
@@ -120,6 +125,42 @@ class LogHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.epoch}-{self.position}"
+
+
+class Condition(models.Model):
+    """Something that is wrong with the installation now. It is told by whoever makes the row, and once more at its end.
+
+    ``until`` is a lease: what a process that died had to say ends by itself.
+    """
+
+    name = models.CharField(max_length=160, primary_key=True)
+    kind = models.CharField(_("kind"), max_length=32)
+    severity = models.CharField(_("severity"), max_length=8)
+    message = models.TextField(_("message"))
+    process = models.CharField(_("process"), max_length=100, blank=True)
+    since = models.DateTimeField(_("since"), auto_now_add=True)
+    until = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("condition")
+        verbose_name_plural = _("conditions")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Operations(models.Model):
+    """No table: what the rights to the staff's desk hang on, and its place in the admin."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = [
+            ("view_operations", _("Can see how the installation is doing and who is connected")),
+            ("disconnect", _("Can disconnect a connection or a user")),
+        ]
+        verbose_name = _("operations")
+        verbose_name_plural = _("operations")
 
 
 class Receipt(models.Model):

@@ -1,4 +1,4 @@
-"""Figures of this process, for staff: the resource ``stats``."""
+"""Figures of this process and, as far as it has heard, of all: the resource ``stats``, for staff that cannot listen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class NoParams(Struct, frozen=True, forbid_unknown_fields=True):
 
 @resource("stats", NoParams)
 def stats(user: Any, params: NoParams) -> dict[str, Any]:
-    """Clients by transport, topics and place in the log of the process that answers, and where the log ends."""
+    """Clients by transport, topics and place in the log of the process that answers, and where the log ends.
+
+    ``operations`` is what ``OperationsFigures`` says on the topic ``staff``; null at first, as asking begins it.
+    """
     if not may_see_figures(user):
         raise NotFound
-    return {**hub.figures(), "log_position": log.head().position}
+    return {**hub.figures(), "log_position": log.head().position, "operations": hub.operations()}

@@ -13,6 +13,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
+from sys import intern
 from typing import Any, ClassVar, NamedTuple, cast
 
 import msgspec
@@ -63,9 +64,11 @@ class Connection(ABC):
     form: Form | None = None
     slot = 0
     outlet: WayOut
+    address = ""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+        self.id = str(uuid7())
         self.closing = False
         self.expires_at: datetime | None = None
         self.asked = Wanted()
@@ -96,6 +99,11 @@ class Connection(ABC):
         self.expires_at = credentials.expires_at
         self._by, self._claims = credentials.by, msgspec.json.encode(credentials.claims)
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that were sent and that the client has not taken."""
+        return self.outlet.unsent
+
     @abstractmethod
     def say(self, frame: bytes) -> None:
         """Send a frame of this connection's own."""
@@ -112,6 +120,7 @@ class Connection(ABC):
         """Authenticate, read rights and find the client's place. Raises ProtocolError when it is refused."""
         try:
             self.hub = hub()
+            self.address = intern(str((scope.get("client") or [""])[0]))
             await self.hub.ready()
             self.credentials, self.asked, self.opening = await admit(self.hub.follower, scope, wanted, cursor)
             self.state = self.opening.state
@@ -128,7 +137,7 @@ class Connection(ABC):
         return messages.connected(
             timestamp=messages.timestamp(timezone.now()),
             user_id=self.user.pk,
-            connection_id=uuid7(),
+            connection_id=self.id,
             cursor=self.state.cursor.encode(),
             topics=opening.seqs,
             heartbeat=(conf.HEARTBEAT_INTERVAL, conf.HEARTBEAT_TIMEOUT),

@@ -21,6 +21,10 @@ Send = Callable[[Any], Awaitable[None]]
 class WayOut(Protocol):
     """What a transport asks of the way to its client, whatever that is."""
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written and wait for the client."""
+
     def write(self, message: Any, size: int) -> None:
         """Send a message in the form of this way, ``size`` bytes long, behind all before it. Never waits."""
 
@@ -65,6 +69,11 @@ class Outlet:
         self._stuck: asyncio.TimerHandle | None = None
         self._low: asyncio.Event | None = None  # made for whoever waits: most clients never let anyone
         self._fault = False
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait here, behind what the server is busy with."""
+        return self._unsent
 
     def write(self, message: Message, size: int) -> None:
         """Send now what the server takes at once; keep the rest, ``size`` bytes of it, in order behind what waits.

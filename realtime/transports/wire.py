@@ -35,6 +35,11 @@ class WireOutlet:
         self._low: asyncio.Event | None = None  # made for whoever waits: most clients never let anyone
         self._fault = False
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the server holds for the client."""
+        return self._wire.unsent
+
     def write(self, message: bytes, size: int) -> None:
         """Send framed bytes. A snapshot may be as large as it likes: one message alone says nothing of the client."""
         if self._fault:

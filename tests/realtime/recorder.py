@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 from django.utils import timezone
+from uuid_utils.compat import uuid7
 
 from realtime import log
 from realtime.access import present
@@ -20,6 +21,7 @@ from realtime.models import Event, LogHead
 from realtime.outbox import publish
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.entry import Batch, Entry
+from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Form, Frame
 from realtime.protocol.subscriber import Reason, Subscriber
 from realtime.resume import Opening, Wanted, open_subscriber, replay
@@ -36,8 +38,10 @@ class Recorder:
     wire: Wire | None = None
     form: Form | None = None
     slot = 0
+    address = "192.0.2.1"
 
     def __init__(self, hub: Hub, state: Subscriber) -> None:
+        self.id = str(uuid7())
         self.hub = hub
         self.state = state
         self.said: list[Any] = []
@@ -77,6 +81,10 @@ class Recorder:
 
     def reset(self, reason: Reason, seqs: dict[str, int]) -> None:
         self.said.append(("reset", reason, seqs))
+
+    def close(self, error: ProtocolError) -> None:
+        self.said.append(("closed", error.close_code))
+        self.hub.leave(self)
 
     def drain(self) -> None:
         self.said.append("drained")
