@@ -19,6 +19,7 @@ from channels.layers import InMemoryChannelLayer, channel_layers
 from realtime.conf import conf
 from realtime.metrics import metrics
 from realtime.protocol.entry import Batch, encode_batch
+from realtime.seal import seal
 
 logger = logging.getLogger("realtime.relay")
 
@@ -110,7 +111,7 @@ class Announcer:
 async def _send(layer: Any, message: dict[str, Any]) -> bool:
     try:
         async with asyncio.timeout(conf.ANNOUNCE_TIMEOUT):
-            await layer.group_send(conf.GROUP, message)
+            await layer.group_send(conf.GROUP, seal(message))
     except Exception as error:  # whatever a layer raises: the log has the events, other processes' ticks find them
         metrics.announcements.labels("failed").inc()
         logger.warning("announcement failed, others will hear of it at their tick: %s", type(error).__name__)

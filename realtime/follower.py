@@ -26,6 +26,7 @@ from realtime.protocol.entry import Batch, Entry, decode_batch
 from realtime.protocol.subscriber import Reason
 from realtime.relay import pause, relay
 from realtime.rights import RightsCache
+from realtime.seal import Forged, unseal
 from realtime.tail import Tail, empty, recent
 from realtime.threads import run_db
 
@@ -207,7 +208,7 @@ class Follower:
                 _obey_cancellation()
                 self._doubt.set()
                 while True:
-                    self._hear(await layer.receive(channel))
+                    self._hear(await _received(layer, channel))
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # whatever a layer raises: the tick goes on without it
@@ -218,20 +219,36 @@ class Follower:
 
     def _hear(self, message: Any) -> None:
         try:
-            if message["type"] != MESSAGE_TYPE:
-                self._on_message(message)
+            said = unseal(message)
+            if said["type"] != MESSAGE_TYPE:
+                self._on_message(said)
                 return
-            batch = decode_batch(message["batch"])
+            batch = decode_batch(said["batch"])
+        except Forged:
+            metrics.batches.labels("forged").inc()
         except (ValueError, KeyError, TypeError):
             metrics.batches.labels("unreadable").inc()
-            return
-        self.take(batch)
+        else:
+            self.take(batch)
 
 
 def _newest() -> tuple[log.Head, Tail]:
     """Where the log ends, and what came last: from it the clients that come back to a new process are served."""
     head = log.head()
     return head, recent(head)
+
+
+async def _received(layer: Any, channel: str) -> Any:
+    """The next message; None for one that the layer itself cannot read, as a stranger's need not be its own.
+
+    Raises whatever a layer raises that is not subscribed any more.
+    """
+    try:
+        return await layer.receive(channel)
+    except Exception:
+        if channel not in getattr(layer, "channels", ()):
+            raise
+        return None
 
 
 def _obey_cancellation() -> None:

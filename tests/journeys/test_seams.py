@@ -25,6 +25,7 @@ from realtime.conf import conf
 from realtime.outbox import publish
 from realtime.protocol.entry import Batch, Entry, encode_batch
 from realtime.relay import relay
+from realtime.seal import seal
 from realtime.threads import run_db
 from tests.clients import SocketClient, access_token, is_event
 from tests.journeys.dumps import dump, restore
@@ -200,9 +201,10 @@ def test_two_projects_on_one_redis_do_not_hear_each_other(
         place = log_position + 1
         entry = Entry(place, topic, 1, "00000000-0000-7000-8000-000000000000", "Notification", '{"number": -1}', "t")
         for batch in (Batch("another", place, place, [entry]), Batch("another", 10**9, 10**9)):
-            await layer.group_send(conf.GROUP, {"type": MESSAGE_TYPE, "batch": encode_batch(batch)})
+            await layer.group_send(conf.GROUP, seal({"type": MESSAGE_TYPE, "batch": encode_batch(batch)}))
         for rubbish in ({"type": MESSAGE_TYPE, "batch": b"\xc1"}, {"type": MESSAGE_TYPE}, {"type": "x"}, {}):
             await layer.group_send(conf.GROUP, rubbish)
+            await layer.group_send(conf.GROUP, seal({"type": "", **rubbish}))
         await layer.flush()
 
     async def scenario() -> list[int]:

@@ -18,6 +18,7 @@ from config.services.waiting import wait_until
 from realtime.announcer import MESSAGE_TYPE, Announcer
 from realtime.conf import conf
 from realtime.protocol.entry import Batch, Entry, decode_batch
+from realtime.seal import unseal
 
 PATIENCE = 30.0
 
@@ -44,7 +45,7 @@ async def listening() -> AsyncIterator[Any]:
 
     async def hear() -> Any:
         async with asyncio.timeout(PATIENCE):
-            return await layer.receive(channel)
+            return unseal(await layer.receive(channel))
 
     yield hear
     await layer.flush()

@@ -35,6 +35,7 @@ from realtime.protocol.subscriber import Reason
 from realtime.relay import relay
 from realtime.threads import run_db
 from realtime.topics import topic
+from tests.strangers import RUBBISH, packed, say
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -472,6 +473,30 @@ async def test_garbage_from_redis_is_dropped_and_counted(no_tick: None, redis_se
     announcer.stop(PATIENCE)
     assert counted("unreadable") == before + len(bad)
     assert it.numbers == [1]
+
+
+async def test_nobody_without_a_key_is_believed_and_who_has_one_is_heard_at_once(
+    no_tick: None, redis_server: RedisServer, settings: Settings
+) -> None:
+    """A stranger who knows the place of the log and its epoch: nothing but the key is missing."""
+    settings.REALTIME = {**settings.REALTIME, "ANNOUNCE_PAUSE": NEVER}  # who gave up the layer would not come back
+    announcer = Announcer()
+    before = counted("forged")
+    async with following() as it, subscribed(it):
+        (first,) = await batches(1)
+        lie = Entry(1, GLOBAL, 1, first.entries[0].id, "Note", '{"n": 666}', first.entries[0].timestamp)
+        plain = {"type": "realtime.batch", "batch": encode_batch(Batch(first.epoch, 1, 1, [lie]))}
+        forged = {**plain, "sealed": bytes(100)}
+        lies = packed(plain, forged, {"type": "realtime.presence", "word": {}}, {}, [], 7, None)
+
+        assert await run_db(say, redis_server, *lies, *RUBBISH) == 1
+        announcer.announce(first)
+        await it.until(lambda: it.follower.position == 1)
+
+    announcer.stop(PATIENCE)
+    assert counted("forged") == before + len(lies) + len(RUBBISH)
+    assert it.numbers == [1]
+    assert not it.resets
 
 
 @pytest.mark.faults

@@ -30,6 +30,7 @@ from realtime.models import Event, LogHead, Outgoing
 from realtime.outbox import publish
 from realtime.protocol.entry import Batch, decode_batch
 from realtime.relay import Relay, relay
+from realtime.seal import unseal
 from realtime.topics import topic
 from tests import servers
 from tests.live import variables
@@ -353,7 +354,7 @@ async def test_a_process_that_ends_at_once_has_announced_what_it_committed(
 
     thread = threading.Thread(target=run_it)
     thread.start()
-    message = await layer.receive(channel)
+    message = unseal(await layer.receive(channel))
     thread.join()
     await layer.flush()
 
