@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from ledger.models import Account, CreditEntry, Notification, RuleRun, Transaction
 from realtime.asyncapi import one_of, register_event
+from realtime.desk.news import rows_of
 
 Action = Literal["created", "updated", "deleted"]
 Money = Annotated[str, Meta(pattern=r"^-?\d+(\.\d+)?$", description="With the currency's exact decimals.")]
@@ -189,3 +190,11 @@ register_event("RuleExecuted", RuleExecuted, ["user"])
 register_event("PayeeSuggestion", PayeeSuggestion, ["user"])
 register_event("CreditBalanceUpdate", CreditBalanceUpdate, ["user"])
 register_event("Notification", NotificationData, ["user", "family", "global"])
+
+# What staff's lists in the admin are told of, and what leads from an event to its row.
+rows_of("ledger.transaction", {"TransactionUpdate": "transaction_id"})
+rows_of("ledger.account", {"AccountUpdate": "account_id"})
+rows_of("ledger.balance", {"AccountBalanceUpdate": "account_id", "AccountUpdate": "account_id"})
+rows_of("ledger.creditbalance", {"CreditBalanceUpdate": "user_id"})
+rows_of("ledger.creditentry", {"CreditBalanceUpdate": ""})
+rows_of("ledger.notification", {"Notification": "notification_id"})

@@ -10,6 +10,7 @@ from ledger.admin.base import CascadingAdmin, ReadOnlyAdmin
 from ledger.models import Account, AccountShare, Balance, RuleRun
 from ledger.money import format_money
 from ledger.payloads import masked
+from realtime.desk.lists import LiveList
 
 
 class AccountShareInline(admin.TabularInline[AccountShare, Account]):
@@ -44,7 +45,7 @@ class AccountAdmin(CascadingAdmin[Account]):
 
 
 @admin.register(Balance)
-class BalanceAdmin(ReadOnlyAdmin[Balance]):
+class BalanceAdmin(LiveList, ReadOnlyAdmin[Balance]):
     """What is on the accounts: follows from their transactions."""
 
     list_display = ["account", "balance", "available_balance", "version", "updated_at"]

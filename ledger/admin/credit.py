@@ -12,10 +12,11 @@ from ledger.admin.base import ReadOnlyAdmin
 from ledger.models import CreditBalance, CreditEntry
 from ledger.money import format_credit
 from ledger.services import credits as credit
+from realtime.desk.lists import LiveList
 
 
 @admin.register(CreditBalance)
-class CreditBalanceAdmin(ReadOnlyAdmin[CreditBalance]):
+class CreditBalanceAdmin(LiveList, ReadOnlyAdmin[CreditBalance]):
     """What credit users have: follows from the entries."""
 
     list_display = ["user", "in_words", "version", "updated_at"]
@@ -28,8 +29,10 @@ class CreditBalanceAdmin(ReadOnlyAdmin[CreditBalance]):
 
 
 @admin.register(CreditEntry)
-class CreditEntryAdmin(ReadOnlyAdmin[CreditEntry]):
+class CreditEntryAdmin(LiveList, ReadOnlyAdmin[CreditEntry]):
     """Changes of credit. Adding one changes the balance; a mistake is put right by another."""
+
+    names_rows = False  # the event names the user whose credit changed
 
     list_display = ["user", "change", "balance_after", "reason", "created_at"]
     list_filter = ["reason"]

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from ledger.admin.base import LedgerAdmin
 from ledger.models import Payee, Transaction, Transfer
 from ledger.services import transfers
+from realtime.desk.lists import LiveList
 
 
 @admin.register(Payee)
@@ -24,7 +25,7 @@ class PayeeAdmin(LedgerAdmin[Payee]):
 
 
 @admin.register(Transaction)
-class TransactionAdmin(LedgerAdmin[Transaction]):
+class TransactionAdmin(LiveList, LedgerAdmin[Transaction]):
     """Transactions. Half of a transfer is changed with the other half: through the transfer."""
 
     list_display = ["date", "account", "amount", "status", "description", "payee", "category", "created_by"]

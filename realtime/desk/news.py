@@ -29,18 +29,19 @@ class RowsChanged(Struct, frozen=True):
 
 
 class Changes(NamedTuple):
-    """What became of a model's rows behind a place. ``many``: more than are told apart, or too long ago."""
+    """A model's rows that changed, came or went behind a place; ``many``: more than are told apart, or too long ago."""
 
     ids: frozenset[str]
-    deleted: frozenset[str]
     many: bool
 
+
+MANY = Changes(frozenset(), many=True)
 
 _models: dict[str, dict[str, str]] = {}  # of an event type: what of its data names a row of which model
 
 
 def rows_of(model: str, events: Mapping[str, str]) -> None:
-    """Say which events tell of a model's rows: for each type, the key of the row's id in its data.
+    """Say which events tell of a model's rows: for each type, the key of the row's id in its data, or nothing.
 
     ``model`` is ``app_label.model``. Its lists then say when they are no longer the newest.
     """
@@ -50,7 +51,7 @@ def rows_of(model: str, events: Mapping[str, str]) -> None:
 
 def named_in(type: str, data: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The rows that an event tells of, as pairs of a model and an id."""
-    return [(model, str(data[key])) for model, key in _models.get(type, {}).items() if data.get(key)]
+    return [(model, str(data[key])) for model, key in _models.get(type, {}).items() if key and key in data]
 
 
 class News:
@@ -78,22 +79,23 @@ class News:
 
 
 def changes_behind(cursor: Cursor, model: str) -> Changes:
-    """Which rows of a model changed behind a cursor. Reads the log, a bounded part of it."""
+    """Which rows of a model changed behind a cursor. Reads the log, a bounded part of it.
+
+    Where an event names no row, its own id stands for one.
+    """
     head = log.head()
-    if cursor.epoch != head.epoch or not head.floor <= cursor.position <= head.position:
-        return Changes(frozenset(), frozenset(), many=True)
-    if head.position - cursor.position > PAGES * conf.PAGE:
-        return Changes(frozenset(), frozenset(), many=True)
+    is_near = head.position - cursor.position <= PAGES * conf.PAGE
+    if cursor.epoch != head.epoch or not (head.floor <= cursor.position <= head.position and is_near):
+        return MANY
     types = {type: keys[model] for type, keys in _models.items() if model in keys}
-    ids: dict[str, bool] = {}  # and whether it is there
+    ids: set[str] = set()
     position = cursor.position
-    while position < head.position and len(ids) <= MOST_ROWS:
+    while len(ids) <= MOST_ROWS:
         page = log.read(position, upto=head.position, types=types)
         for entry in page.entries:
-            data = json.loads(entry.data)
-            ids[str(data[types[entry.type]])] = data.get("action") != "deleted"
+            key = types[entry.type]
+            ids.add(str(json.loads(entry.data)[key]) if key else entry.id)
         if len(page.entries) < conf.PAGE:
-            break
+            return Changes(frozenset(ids), many=False) if len(ids) <= MOST_ROWS else MANY
         position = page.entries[-1].position
-    there = frozenset(id for id, is_there in ids.items() if is_there)
-    return Changes(there, frozenset(ids) - there, many=len(ids) > MOST_ROWS)
+    return MANY

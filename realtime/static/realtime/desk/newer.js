@@ -12,7 +12,7 @@ import { openLine } from "./line.js";
 const POLL_MS = 10_000; // for a line that carries no ephemeral events
 const GATHER_MS = 300;
 
-const { model, urls, cursor } = given();
+const { model, urls, cursor, shown = [] } = given();
 const badge = find("#newer");
 const client = openLine();
 let timer = 0;
@@ -37,6 +37,7 @@ function look() {
 async function ask() {
   const query = new URLSearchParams(location.search);
   query.set("_behind", cursor);
+  query.set("_shown", shown.join());
   const answer = await fetch(`${urls.newer}?${query}`).catch(() => null);
   const told = answer?.ok ? await answer.json().catch(() => null) : null;
   if (!told) return; // the next change asks again
