@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from ledger.admin.base import CascadingAdmin, ReadOnlyAdmin
+from ledger.admin.base import FOLLOWED, CascadingAdmin, ReadOnlyAdmin
 from ledger.models import Account, AccountShare, Balance, RuleRun
 from ledger.money import format_money
 from ledger.payloads import masked
@@ -48,6 +48,7 @@ class AccountAdmin(CascadingAdmin[Account]):
 class BalanceAdmin(LiveList, ReadOnlyAdmin[Balance]):
     """What is on the accounts: follows from their transactions."""
 
+    change_form_template = FOLLOWED
     list_display = ["account", "balance", "available_balance", "version", "updated_at"]
     list_select_related = ["account"]
     search_fields = ["account__name"]

@@ -14,6 +14,9 @@ from ledger.errors import LedgerError, Refused
 
 M = TypeVar("M", bound=Model)
 
+FOLLOWED = "admin/ledger/followed.html"
+"""The form of a row whose events staff can follow from there."""
+
 
 class LedgerAdmin(admin.ModelAdmin[M]):
     """Says on the page what the ledger refused; nothing of the request has happened then."""

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from ledger.admin.base import ReadOnlyAdmin
+from ledger.admin.base import FOLLOWED, ReadOnlyAdmin
 from ledger.models import CreditBalance, CreditEntry
 from ledger.money import format_credit
 from ledger.services import credits as credit
@@ -19,6 +19,7 @@ from realtime.desk.lists import LiveList
 class CreditBalanceAdmin(LiveList, ReadOnlyAdmin[CreditBalance]):
     """What credit users have: follows from the entries."""
 
+    change_form_template = FOLLOWED
     list_display = ["user", "in_words", "version", "updated_at"]
     list_select_related = ["user"]
     search_fields = ["user__username"]

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from ledger.admin.base import LedgerAdmin
+from ledger.admin.base import FOLLOWED, LedgerAdmin
 from ledger.models import Payee, Transaction, Transfer
 from ledger.services import transfers
 from realtime.desk.lists import LiveList
@@ -36,6 +36,7 @@ class TransactionAdmin(LiveList, LedgerAdmin[Transaction]):
     list_per_page = 50
     search_fields = ["description", "payee__name"]
     autocomplete_fields = ["account", "payee"]
+    change_form_template = FOLLOWED
     readonly_fields = ["transfer", "created_by", "created_at", "updated_at", "version"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Transaction | None = None) -> list[str]:
