@@ -31,6 +31,20 @@ def pytest_report_header() -> list[str]:
     return [f"database: {servers.database()}", f"redis: {os.environ.get('REDIS_URL') or 'none'}"]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of a run on SQLite what touches no database: it runs on PostgreSQL, and would only run again."""
+    if servers.database() != "sqlite":
+        return
+    once = [item for item in items if not _touches_a_database(item)]
+    items[:] = [item for item in items if _touches_a_database(item)]
+    config.hook.pytest_deselected(items=once)
+
+
+def _touches_a_database(item: pytest.Item) -> bool:
+    names = set(getattr(item, "fixturenames", ()))
+    return bool(item.get_closest_marker("django_db") or names & {"db", "transactional_db", "django_db_setup", "server"})
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Django's own, and at the end nobody is left in the database that it is about to drop.

@@ -35,6 +35,10 @@ class TakenBack(Exception):
     """What was written shall not have been."""
 
 
+class NoAccountLeft(Exception):
+    """There is nothing to write to: all accounts were closed."""
+
+
 class Scribe:
     """Writes to the family of a world."""
 
@@ -53,7 +57,7 @@ class Scribe:
                 raise TakenBack
 
     def _do(self, write: Write) -> None:
-        with suppress(LedgerError, Refused, ProtectedError, IntegrityError), transaction.atomic():
+        with suppress(LedgerError, Refused, ProtectedError, IntegrityError, NoAccountLeft), transaction.atomic():
             getattr(self, write.way)(write.a, write.b)
 
     def create(self, a: int, b: int) -> None:
@@ -166,7 +170,9 @@ class Scribe:
         )
 
     def _account(self, number: int) -> Account:
-        return self._pick(Account.objects.filter(family=self._world.family).order_by("pk"), number)[0]
+        for account in self._pick(Account.objects.filter(family=self._world.family).order_by("pk"), number):
+            return account
+        raise NoAccountLeft
 
     def _rows(self) -> QuerySet[Transaction]:
         return Transaction.objects.filter(account__family=self._world.family, transfer=None).order_by("pk")
