@@ -17,6 +17,15 @@ from config.services.postgres import PostgresServer
 from config.services.redis import RedisServer
 
 DATABASES = ("sqlite", "postgresql")
+CROWD = {
+    # All of the load comes from one address, and much of it from few users: limits stay on, and are not reached.
+    "REALTIME_MAX_CONNECTIONS": "200000",
+    "REALTIME_MAX_ADDRESS_CONNECTIONS": "200000",
+    "REALTIME_MAX_USER_CONNECTIONS": "200000",
+    "REALTIME_MAX_USER_STREAMS": "200000",
+    "REALTIME_USER_POLL_RATE": "100000",
+    "REALTIME_USER_POLL_BURST": "100000",
+}
 
 
 @contextmanager
@@ -27,7 +36,7 @@ def started(database: str) -> Iterator[None]:
         try:
             url = postgres.create_database("bench") if postgres else f"sqlite:///{Path(folder) / 'bench.sqlite3'}"
             os.environ.update(DATABASE_URL=url, REDIS_URL=redis.url, HTTPS="0", LOG_LEVEL="WARNING")
-            os.environ.update(DJANGO_SETTINGS_MODULE="config.settings", STATIC_ROOT="")
+            os.environ.update(DJANGO_SETTINGS_MODULE="config.settings", STATIC_ROOT="", **CROWD)
             # As in production: with DEBUG, Django keeps every statement and how long it took.
             os.environ.update(DEBUG="0", SECRET_KEY=token_urlsafe(48), JWT_SIGNING_KEY=token_urlsafe(48))
             import django

@@ -104,11 +104,31 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=1024, le=1024 * 1024, description="Bytes of the largest message a client may send.")
     ] = 64 * 1024
     MAX_DEPTH: Annotated[int, Meta(ge=2, le=200, description="Nesting of JSON that a client may send.")] = 16
+    MAX_KEYS: Annotated[int, Meta(ge=10, description="Keys of JSON that a client may send in one message.")] = 1000
     MAX_SUBSCRIPTIONS: Annotated[int, Meta(ge=1, description="Topics of one connection.")] = 128
     MAX_REPLAY: Annotated[int, Meta(ge=1, description="Log positions one resume may span; beyond: Reset.")] = 100_000
     COMMAND_RATE: Annotated[float, Meta(gt=0, description="Commands per second of one connection.")] = 20
     COMMAND_BURST: Annotated[int, Meta(ge=1, description="Commands one connection may send at once.")] = 60
     MAX_VIOLATIONS: Annotated[int, Meta(ge=1, description="Malformed messages before 4500.")] = 20
+    UNAUTHENTICATED_SECONDS: Annotated[
+        float,
+        Meta(gt=0, description="Seconds for a request to be whole, and as many again for its client's admission."),
+    ] = 10.0
+    MAX_CONNECTIONS: Annotated[int, Meta(ge=1, description="WebSockets and streams of one process.")] = 20_000
+    MAX_ADDRESS_CONNECTIONS: Annotated[
+        int, Meta(ge=1, description="WebSockets and streams from one address, on all processes.")
+    ] = 50
+    MAX_USER_CONNECTIONS: Annotated[
+        int, Meta(ge=1, description="WebSockets and streams of one user, on all processes.")
+    ] = 10
+    MAX_USER_STREAMS: Annotated[
+        int, Meta(ge=1, description="Event streams of one user, which count as connections too.")
+    ] = 6
+    COUNT_LEASE: Annotated[
+        float, Meta(gt=0, le=50, description="Seconds a process's word on how many connections it has holds.")
+    ] = 15
+    USER_POLL_RATE: Annotated[float, Meta(gt=0, description="Polls per second of one user, on each process.")] = 20
+    USER_POLL_BURST: Annotated[int, Meta(ge=1, description="Polls one user may make at once.")] = 100
     PRESENCE_LEASE: Annotated[float, Meta(gt=0, description="Seconds a process's word on who is online holds.")] = 30
     PRESENCE_GRACE: Annotated[float, Meta(ge=0, description="Seconds after which who left counts as away.")] = 5
     # The staff's desk

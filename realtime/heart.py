@@ -77,6 +77,7 @@ class Heart:
         now = self._loop.time()
         self._hub.presence.beat()
         self._hub.desk.beat()
+        self._hub.seats.beat()
         for stuck in list(self._stuck):
             stuck.look(now)
         end = perf_counter() + conf.FANOUT_SLICE

@@ -12,14 +12,16 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from realtime import presence, topics
+from realtime import counts, presence, process, topics
 from realtime.conf import conf
+from realtime.counts import Counts
 from realtime.desk import words
 from realtime.desk.desk import STAFF, Desk
 from realtime.desk.figures import OperationsFigures
@@ -35,6 +37,7 @@ from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Frame
 from realtime.protocol.subscriber import Deliver, End, Gain, Order, Reason, Revoke
 from realtime.relay import relay
+from realtime.seats import Seats
 from realtime.startover import start_over
 
 __all__ = ["Hub", "Member", "drain", "figures", "fits", "hub", "obey", "online", "operations"]
@@ -51,10 +54,14 @@ class Hub:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.follower = Follower(self._fan_out, self._start_over, self._hear)
-        self.presence = Presence(tell=self._tell, on_change=self._came_or_left, later=loop.call_later, clock=loop.time)
+        later, clock = loop.call_later, loop.time
+        self.presence = Presence(
+            tell=partial(tell, presence.MESSAGE_TYPE), on_change=self._came_or_left, later=later, clock=clock
+        )
+        self.seats = Seats(Counts(process.name(), tell=partial(tell, counts.MESSAGE_TYPE), later=later, clock=clock))
         self.members = Members()
         self.fanout = FanOut(self.members, self.give_up, loop.call_soon)
-        self.desk = Desk(self, self._tell_desks)
+        self.desk = Desk(self, partial(tell, words.MESSAGE_TYPE))
         self.heart = Heart(self)
         self.draining = False
         self._loop = loop
@@ -197,17 +204,13 @@ class Hub:
             await asyncio.sleep(0)
         await start_over(self, reason)
 
-    def _tell(self, word: dict[str, Any]) -> None:
-        relay.tell({"type": presence.MESSAGE_TYPE, "word": word})
-
-    def _tell_desks(self, word: bytes) -> None:
-        relay.tell({"type": words.MESSAGE_TYPE, "word": word})
-
     def _hear(self, message: Any) -> None:
         """Take a group message that is no batch. Raises ValueError for what nobody here would send."""
         match message["type"]:
             case presence.MESSAGE_TYPE:
                 self.presence.hear(message["word"])
+            case counts.MESSAGE_TYPE:
+                self.seats.counts.hear(message["word"])
             case words.MESSAGE_TYPE:
                 self.desk.hear(message["word"])
             case _:
@@ -229,6 +232,11 @@ class Hub:
         now = timestamp(timezone.now())
         entry = Entry(0, topic, 0, str(uuid7()), type, encode_data(data).decode(), now)
         self.fanout.tell(Frame(entry, self.follower.epoch, placed=False))
+
+
+def tell(type: str, word: Any) -> None:
+    """Say something to the other processes that is not logged."""
+    relay.tell({"type": type, "word": word})
 
 
 def fits(entries: list[Entry], topics: Collection[str]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-from realtime import log, topics
+from realtime import limits, log, topics
 from realtime.access import present
 from realtime.conf import conf
 from realtime.hub import Hub, Member, fits
@@ -155,6 +155,9 @@ def _place(topic: str, after: int | None, behind: int | None, head: log.Head, ne
     if after > newest:
         return head.position, "ahead"
     place = log.place_of(topic, after)
-    if place is None or place < head.floor or head.position - place > conf.MAX_REPLAY:
+    if place is None or place < head.floor:
+        return head.position, "trimmed"
+    if head.position - place > conf.MAX_REPLAY:
+        limits.reached("MAX_REPLAY")
         return head.position, "trimmed"
     return place, None

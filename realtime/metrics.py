@@ -18,6 +18,10 @@ class _Metrics:
     subscribers = Gauge("realtime_subscribers", "Clients connected to this process.", ["transport"])
     closed = Counter("realtime_closed_total", "Connections closed by the server.", ["code"])
     refused = Counter("realtime_refused_total", "Connections refused before they began.", ["code"])
+    limited = Counter("realtime_limited_total", "Times that a client went beyond a limit, by the setting.", ["limit"])
+    connections = Gauge("realtime_connections", "WebSockets and streams, those included that are not yet admitted.")
+    connected_users = Gauge("realtime_connected_users", "Users with a connection.")
+    connected_addresses = Gauge("realtime_connected_addresses", "Addresses with a connection.")
     latency = Histogram("realtime_commit_to_fanout_seconds", "From publishing to fan-out in this process.")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from realtime import log, topics
+from realtime import limits, log, topics
 from realtime.conf import conf
 from realtime.hub import Hub, Member, obey
 from realtime.protocol.cursor import Cursor
@@ -164,6 +164,8 @@ def _opening(
         longest=conf.MAX_REPLAY,
     )
     if reason is not None:
+        if reason == "trimmed" and cursor.position >= head.floor:
+            limits.reached("MAX_REPLAY")
         return Opening(_state(user, dict.fromkeys(granted, 0), head), seqs, head, reason)
     controls = log.control_entries(user.pk, cursor.position)
     joined = joinings(controls)

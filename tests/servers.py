@@ -17,6 +17,15 @@ from config.services.supervised import temporary_directory
 POSTGRESQL, SQLITE = "postgresql", "sqlite"
 NAME = "ledger"
 
+CROWD = {
+    # A test run is one address with a handful of users. Limits stay on; what is held against them sets its own.
+    "REALTIME_MAX_ADDRESS_CONNECTIONS": "100000",
+    "REALTIME_MAX_USER_CONNECTIONS": "100000",
+    "REALTIME_MAX_USER_STREAMS": "100000",
+    "REALTIME_USER_POLL_RATE": "100000",
+    "REALTIME_USER_POLL_BURST": "100000",
+}
+
 redis: RedisServer | None = None
 """This process's own Redis; None when it was given one or there is none to be had."""
 
@@ -25,7 +34,7 @@ _directory: Path | None = None
 
 def prepare() -> None:
     """Give this process's environment the addresses of a database and of a Redis."""
-    os.environ.update({"DEBUG": "1", "HTTPS": "0", "LOG_LEVEL": "WARNING", "STATIC_ROOT": ""})
+    os.environ.update({"DEBUG": "1", "HTTPS": "0", "LOG_LEVEL": "WARNING", "STATIC_ROOT": "", **CROWD})
     os.environ["CHANNEL_PREFIX"] = f"test-{secrets.token_hex(4)}"
     # Tests that start servers fill this in; a pytest-xdist process inherits it.
     if "TEST_RUN_DATABASE_URL" not in os.environ:

@@ -17,6 +17,7 @@ from realtime.protocol.reading import Unreadable, read_json
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_DEPTH = 8
+MAX_KEYS = 200
 
 
 class BodyTooLarge(APIException):
@@ -40,7 +41,7 @@ class ExactJSONParser(JSONParser):
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge
         try:
-            return read_json(body, max_depth=MAX_DEPTH, fraction=_exact)
+            return read_json(body, max_depth=MAX_DEPTH, max_keys=MAX_KEYS, fraction=_exact)
         except Unreadable as error:
             raise ParseError(f"The body cannot be read as JSON: {error}. Send one object in UTF-8.") from error
 

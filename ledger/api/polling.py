@@ -24,7 +24,7 @@ from ledger.services.credits import balance_of
 from realtime import log
 from realtime.snapshots import HEADER
 from realtime.transports.openapi import refusals
-from realtime.transports.pacing import poll_interval
+from realtime.transports.pacing import poll_interval, polls
 from realtime.transports.polling import TransportView
 
 INTERVAL_HEADER = "X-Poll-Interval-Ms"
@@ -57,6 +57,7 @@ class BalancePollView(TransportView):
     )
     def get(self, request: Request) -> HttpResponse:
         """Tell the balance, or that it is unchanged; the cursor was read before it."""
+        polls.take(request.user.pk)
         cursor = log.present_cursor()
         credit = balance_of(signed_in(request))
         interval = poll_interval(moving=timezone.now() - credit.updated_at < MOVING)

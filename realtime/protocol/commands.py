@@ -85,14 +85,14 @@ COMMANDS: tuple[type[Command], ...] = (Subscribe, Unsubscribe, Request, Ack, Pin
 _by_name: dict[str, type[Command]] = {command.__name__.lower(): command for command in COMMANDS}
 
 
-def parse_command(raw: str | bytes, *, max_size: int, max_depth: int, msgpack: bool = False) -> Command:
+def parse_command(raw: str | bytes, *, max_size: int, max_depth: int, max_keys: int, msgpack: bool = False) -> Command:
     """Read one message of a client; ``max_size`` is in bytes, ``msgpack`` tells which form was agreed on.
 
     Raises ProtocolError, and nothing else, for whatever it is given: ``bad_json``, ``bad_message``,
     ``unknown_command``, ``invalid_data`` or ``message_too_big``. Its ``reply_to`` is the command's id, where
     that was readable.
     """
-    message = _read(raw, max_size, max_depth, msgpack)
+    message = _read(raw, max_size, max_depth, max_keys, msgpack)
     if not isinstance(message, dict):
         raise ProtocolError("bad_message", 'A message is an object: {"command": ..., "data": {...}}.')
     reply_to = _id_of(message)
@@ -115,25 +115,26 @@ def fitted(values: Mapping[str, Any], form: type[T], at: str, *, strict: bool = 
         raise ProtocolError("invalid_data", _in_words(str(error), at)) from error
 
 
-def _read(raw: str | bytes, max_size: int, max_depth: int, msgpack: bool) -> Any:
+def _read(raw: str | bytes, max_size: int, max_depth: int, max_keys: int, msgpack: bool) -> Any:
     if isinstance(raw, str) == msgpack:
         raise ProtocolError("bad_json", "Send binary frames here." if msgpack else "Send text frames here.")
     try:
         encoded = raw.encode() if isinstance(raw, str) else raw
         if len(encoded) > max_size:
             raise _too_big(encoded, max_size, max_depth, msgpack)
-        return (read_msgpack if msgpack else read_json)(encoded, max_depth=max_depth)
+        return (read_msgpack if msgpack else read_json)(encoded, max_depth=max_depth, max_keys=max_keys)
     except UnicodeEncodeError as error:
         raise ProtocolError("bad_json", "This cannot be read: its text is not Unicode.") from error
     except Unreadable as error:
-        raise ProtocolError("bad_json", f"This cannot be read: {error}.") from error
+        raise ProtocolError("bad_json", f"This cannot be read: {error}.", limit=error.limit) from error
 
 
 def _too_big(raw: bytes, max_size: int, max_depth: int, msgpack: bool) -> ProtocolError:
     # Absurd nesting is named as what it is, however long: a connection need not end for it.
     if not msgpack and not is_shallow(raw, max_depth):
-        return ProtocolError("bad_json", f"Its brackets do not close, or are nested deeper than {max_depth}.")
-    return ProtocolError("message_too_big", f"The message is over the limit of {max_size} bytes.")
+        words = f"Its brackets do not close, or are nested deeper than {max_depth}."
+        return ProtocolError("bad_json", words, limit="MAX_DEPTH")
+    return ProtocolError("message_too_big", f"The message is over the limit of {max_size} bytes.", limit="MAX_MESSAGE")
 
 
 def _id_of(message: Mapping[str, Any]) -> Id:

@@ -75,8 +75,8 @@ KINDS: dict[str, ErrorKind] = {kind.code: kind for kind in _TABLE}
 class ProtocolError(Exception):
     """A refusal in words a client may see: no traceback, no SQL, nothing of another user's.
 
-    ``reply_to`` is the id of the command that is refused, where it was readable. An unknown ``code`` is a
-    KeyError.
+    ``reply_to`` is the id of the command that is refused, where it was readable; ``limit`` the setting that was
+    reached, where that is why. An unknown ``code`` is a KeyError.
     """
 
     def __init__(
@@ -86,11 +86,13 @@ class ProtocolError(Exception):
         *,
         retry_after: int | None = None,
         reply_to: str | int | None = None,
+        limit: str = "",
     ) -> None:
         self.kind = KINDS[code]
         self.message = message or self.kind.message
         self.retry_after = self.kind.retry_after if retry_after is None else retry_after
         self.reply_to = reply_to
+        self.limit = limit
         super().__init__(code, self.message)
 
     def __str__(self) -> str:

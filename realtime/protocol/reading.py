@@ -20,7 +20,14 @@ _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Unreadable(ValueError):
-    """The input is not what it should be; the text says why, in words for its sender."""
+    """The input is not what it should be; the text says why, in words for its sender.
+
+    ``limit`` names the setting that it goes beyond, where that is why.
+    """
+
+    def __init__(self, text: str, limit: str = "") -> None:
+        super().__init__(text)
+        self.limit = limit
 
 
 def finite_float(digits: str) -> float:
@@ -28,13 +35,16 @@ def finite_float(digits: str) -> float:
     return finite(float(digits))
 
 
-def read_json(raw: bytes, *, max_depth: int, fraction: Callable[[str], Any] = finite_float) -> Any:
+def read_json(raw: bytes, *, max_depth: int, max_keys: int, fraction: Callable[[str], Any] = finite_float) -> Any:
     """The value that ``raw`` holds in UTF-8, by the letter of RFC 8259; raise Unreadable otherwise.
 
-    ``fraction`` makes a number from the text of one that has a fraction or an exponent: ``Decimal``, where money is.
+    Depth and keys, of all its objects together, are counted before anything is made of them. ``fraction`` makes a
+    number from the text of one that has a fraction or an exponent: ``Decimal``, where money is.
     """
     if not is_shallow(raw, max_depth):
-        raise Unreadable(f"its brackets do not close, or are nested deeper than {max_depth}")
+        raise Unreadable(f"its brackets do not close, or are nested deeper than {max_depth}", "MAX_DEPTH")
+    if not has_few_keys(raw, max_keys):
+        raise too_many_keys(max_keys)
     try:
         value = _decoder(fraction).decode(raw.decode())
         if _SURROGATE_ESCAPE.search(raw):
@@ -62,6 +72,16 @@ def is_shallow(raw: bytes, max_depth: int) -> bool:
             break
         brackets = outer
     return not brackets
+
+
+def has_few_keys(raw: bytes, max_keys: int) -> bool:
+    """Whether there are at most so many keys: a colon outside strings each."""
+    return raw.count(b":") <= max_keys or _STRING.sub(b"", raw).count(b":") <= max_keys
+
+
+def too_many_keys(max_keys: int) -> Unreadable:
+    """What is raised for more."""
+    return Unreadable(f"its objects have more than {max_keys} keys", "MAX_KEYS")
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from realtime.protocol.reading import Unreadable, finite, unique
+from realtime.protocol.reading import Unreadable, finite, too_many_keys, unique
 
 _NUMBERS = {
     0xCA: ">f",
@@ -29,9 +29,9 @@ _ARRAYS = {0xDC: 2, 0xDD: 4}
 _MAPS = {0xDE: 2, 0xDF: 4}
 
 
-def read_msgpack(raw: bytes, *, max_depth: int) -> Any:
+def read_msgpack(raw: bytes, *, max_depth: int, max_keys: int) -> Any:
     """The one value that ``raw`` holds; raise Unreadable for anything JSON could not say."""
-    reader = _Reader(raw)
+    reader = _Reader(raw, max_keys)
     value = reader.value(max_depth)
     if reader.at != len(raw):
         raise Unreadable("something follows the message")
@@ -39,13 +39,15 @@ def read_msgpack(raw: bytes, *, max_depth: int) -> Any:
 
 
 class _Reader:
-    """The bytes, and how far they have been read."""
+    """The bytes, how far they have been read, and how many keys were found of those that may be."""
 
-    __slots__ = ("at", "raw")
+    __slots__ = ("at", "keys", "max_keys", "raw")
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, max_keys: int) -> None:
         self.raw = raw
         self.at = 0
+        self.keys = 0
+        self.max_keys = max_keys
 
     def value(self, depth: int) -> Any:
         """The value that begins here, nested at most ``depth`` deep."""
@@ -76,6 +78,9 @@ class _Reader:
 
     def map(self, size: int, depth: int) -> dict[str, Any]:
         inner = _inside(depth)
+        self.keys += size
+        if self.keys > self.max_keys:
+            raise too_many_keys(self.max_keys)
         return unique([(self.key(), self.value(inner)) for _ in range(self.fitting(size * 2) // 2)])
 
     def array(self, size: int, depth: int) -> list[Any]:
@@ -117,5 +122,5 @@ class _Reader:
 
 def _inside(depth: int) -> int:
     if depth <= 0:
-        raise Unreadable("it is nested too deeply")
+        raise Unreadable("it is nested too deeply", "MAX_DEPTH")
     return depth - 1

@@ -13,8 +13,14 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from realtime.limits import reached
 from realtime.server.limits import limits
 from realtime.server.wire import Wire
+
+TOO_LATE = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain\r\ncontent-length: 39\r\nconnection: close\r\n\r\n"
+    b"The request did not come whole in time."
+)
 
 
 class StreamWire(Wire):
@@ -62,6 +68,46 @@ class HttpProtocol(HttpToolsProtocol):
     """One HTTP connection."""
 
     _wire: StreamWire | None = None
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to serve a client, whose first request has to come soon."""
+        super().connection_made(transport)
+        self._expect_request()
+
+    def on_message_begin(self) -> None:
+        """Begin a request: a part of one is no reason to be kept waiting for the rest."""
+        super().on_message_begin()
+        self._expect_request()
+
+    def on_message_complete(self) -> None:
+        """Have a whole request, body and all."""
+        self._expect_nothing()
+        super().on_message_complete()
+
+    def _expect_request(self) -> None:
+        if self._patience is None:
+            self._patience = self.loop.call_later(limits().UNAUTHENTICATED_SECONDS, self._lose_patience)
+
+    def _expect_nothing(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _lose_patience(self) -> None:
+        """End a connection whose client keeps its request to itself."""
+        self._patience = None
+        if self.transport.is_closing():
+            return
+        if self.flow.read_paused:  # it is we who take no more of it
+            self._expect_request()
+            return
+        if self.scope is not None:  # else it has not begun: browsers open connections that they may need
+            reached("UNAUTHENTICATED_SECONDS")
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.write(TOO_LATE)
+        self.transport.close()
+        self.loop.call_later(limits().CLOSE_TIMEOUT, _abort_closing, self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent; what follows a WebSocket's handshake is for the WebSocket."""
@@ -82,6 +128,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the descriptor in the step in which the connection is lost."""
+        self._expect_nothing()
         if self._wire is not None:
             self._wire.lost()
         super().connection_lost(exc)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from realtime import resources, topics
+from realtime import limits, resources, topics
 from realtime.access import present
 from realtime.conf import conf
 from realtime.joining import join_topic
@@ -35,9 +35,13 @@ async def handle(client: RealtimeConsumer, raw: str | bytes) -> None:
     reply_to: messages.ReplyTo = None
     try:
         if not client.may_command():
-            raise ProtocolError("rate_limited")
+            raise ProtocolError("rate_limited", limit="COMMAND_RATE")
         command = messages.parse_command(
-            raw, max_size=conf.MAX_MESSAGE, max_depth=conf.MAX_DEPTH, msgpack=client.binary
+            raw,
+            max_size=conf.MAX_MESSAGE,
+            max_depth=conf.MAX_DEPTH,
+            max_keys=conf.MAX_KEYS,
+            msgpack=client.binary,
         )
         reply_to = command.reply_to
         await _do(client, command)
@@ -87,6 +91,7 @@ def _answer(user: Any, resource: str, params: Mapping[str, Any]) -> Any:
 
 
 def _answer_error(client: RealtimeConsumer, error: ProtocolError, reply_to: messages.ReplyTo) -> None:
+    limits.count(error)
     if error.code == "message_too_big":
         client.close(error)
         return
@@ -123,7 +128,7 @@ async def _subscribe(client: RealtimeConsumer, command: Subscribe) -> None:
     if not client.may_subscribe:
         raise ProtocolError("unknown_command", "This connection is on one topic only: use the gateway, /ws.")
     if len(client.state.topics) >= conf.MAX_SUBSCRIPTIONS and command.topic not in client.state.topics:
-        raise ProtocolError("too_many_subscriptions")
+        raise ProtocolError("too_many_subscriptions", limit="MAX_SUBSCRIPTIONS")
     async with client.lock:
         behind = None
         if command.topic in client.state.topics:  # joined anew; nothing live may slip in between what is replayed

@@ -32,6 +32,7 @@ from realtime.protocol.errors import KINDS, ProtocolError
 from realtime.protocol.frame import Form, Frame
 from realtime.protocol.subscriber import Reason, Subscriber
 from realtime.resume import Opening, Wanted, replay
+from realtime.seats import Seat
 from realtime.threads import run_db
 from realtime.tokens import By, Credentials, recheck
 from realtime.transports.commands import take_up_gained
@@ -63,6 +64,7 @@ class Connection(ABC):
     wire: Wire | None = None
     form: Form | None = None
     slot = 0
+    seat: Seat | None = None
     outlet: WayOut
     address = ""
 
@@ -117,15 +119,23 @@ class Connection(ABC):
         """End the connection for this reason, once; what was written before is sent before."""
 
     async def admit(self, scope: Mapping[str, Any], wanted: Callable[[Any], Wanted], cursor: Cursor | None) -> None:
-        """Authenticate, read rights and find the client's place. Raises ProtocolError when it is refused."""
+        """Take a seat, authenticate, read rights and find the client's place. Raises ProtocolError to refuse it."""
+        self.hub = hub()
+        self.seat = self.hub.seats.take(scope)
         try:
-            self.hub = hub()
             self.address = intern(str((scope.get("client") or [""])[0]))
-            await self.hub.ready()
-            self.credentials, self.asked, self.opening = await admit(self.hub.follower, scope, wanted, cursor)
+            async with asyncio.timeout(conf.UNAUTHENTICATED_SECONDS):
+                await self.hub.ready()
+                self.credentials, self.asked, self.opening = await admit(self.hub.follower, scope, wanted, cursor)
             self.state = self.opening.state
-        except DatabaseError as error:
-            raise ProtocolError("unavailable") from error
+            self.seat = self.hub.seats.give(self.seat, self.state.user_id, self.transport)
+        except BaseException as error:
+            self.leave_seat()
+            if isinstance(error, TimeoutError):
+                raise ProtocolError("unavailable", limit="UNAUTHENTICATED_SECONDS") from error
+            if isinstance(error, DatabaseError):
+                raise ProtocolError("unavailable") from error
+            raise
 
     def who(self) -> Any:
         """The user as they are now. Raises ProtocolError ``signed_out`` when what admitted them has ended."""
@@ -190,8 +200,15 @@ class Connection(ABC):
         """Leave everything; nothing is sent any more."""
         self.closing = True
         self.hub.leave(self)
+        self.leave_seat()
         for task in self._helpers or ():
             task.cancel()
+
+    def leave_seat(self) -> None:
+        """Be counted no more."""
+        seat, self.seat = self.seat, None
+        if seat is not None:
+            self.hub.seats.leave(seat)
 
     def count_close(self, error: ProtocolError) -> None:
         """Mark the connection as closing, for this reason, and hear nothing more from the hub."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from functools import partial
 from typing import Any, Protocol
 
+from realtime import limits
 from realtime.conf import conf
 
 Message = Mapping[str, Any]
@@ -93,7 +94,7 @@ class Outlet:
         except Exception:  # servers have no common error for a client that left
             self._fail(slow=False)
             return
-        self._stuck = self._loop.call_later(conf.UNSENT_SECONDS, self._fail, True)
+        self._stuck = self._loop.call_later(conf.UNSENT_SECONDS, self._fail_stuck)
         self._task = self._loop.create_task(self._go_on(sending, awaited))
 
     def lagging(self, size: int) -> None:
@@ -132,6 +133,7 @@ class Outlet:
         self._unsent += size
         # One message alone says nothing about the client: a snapshot may be as large as it likes.
         if self._unsent > conf.UNSENT_BYTES and len(self._waiting) > 1:
+            limits.reached("UNSENT_BYTES")
             self._fail(slow=True)
 
     async def _go_on(self, sending: Coroutine[Any, Any, None], awaited: Any) -> None:
@@ -157,11 +159,15 @@ class Outlet:
     def _rearm(self) -> None:
         if self._stuck is not None:
             self._stuck.cancel()
-        self._stuck = self._loop.call_later(conf.UNSENT_SECONDS, self._fail, True)
+        self._stuck = self._loop.call_later(conf.UNSENT_SECONDS, self._fail_stuck)
 
     def _wake(self) -> None:
         if self._low is not None:
             self._low.set()
+
+    def _fail_stuck(self) -> None:
+        limits.reached("UNSENT_SECONDS")
+        self._fail(slow=True)
 
     def _fail(self, slow: bool) -> None:
         if not self._fault:

@@ -23,7 +23,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from realtime import log, resources, tickets
+from realtime import limits, log, resources, tickets
 from realtime.access import present
 from realtime.conf import conf
 from realtime.handshake import query_of
@@ -49,7 +49,7 @@ from realtime.transports.openapi import (
     TicketSerializer,
     refusals,
 )
-from realtime.transports.pacing import poll_interval
+from realtime.transports.pacing import poll_interval, polls
 from realtime.transports.query import cursor_in, wanted_in
 
 logger = logging.getLogger("realtime.polling")
@@ -82,7 +82,7 @@ class TransportView(APIView):
 
     def throttled(self, request: Request, wait: float | None) -> NoReturn:
         """Refuse one poll too many."""
-        raise ProtocolError("rate_limited", retry_after=math.ceil(wait or 1))
+        raise ProtocolError("rate_limited", "Too many requests: wait.", retry_after=math.ceil(wait or 1))
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]  # as views may answer
         """Answer a refusal in the protocol's form."""
@@ -90,7 +90,7 @@ class TransportView(APIView):
             logger.warning("a request failed, as the database did: %s", type(exc).__name__)
             exc = ProtocolError("unavailable")
         if isinstance(exc, ProtocolError):
-            metrics.refused.labels(exc.code).inc()
+            limits.count_refusal(exc)
             return _refusal(exc)
         if isinstance(exc, SuspiciousOperation):  # DRF reads the query before anything of ours does
             return _refusal(ProtocolError("bad_message", "The request has too many fields."))
@@ -106,6 +106,7 @@ class EventsView(TransportView):
     def get(self, request: Request) -> HttpResponse:
         """The events after a cursor; without one, the present place."""
         query = query_of(request._request)
+        polls.take(request.user.pk)
         cursor, wanted, limit = cursor_in(query.get("cursor")), wanted_in(query), _limit_in(query.get("limit"))
         who = partial(present, request.user)
         opening = open_subscriber(who, wanted, cursor)
@@ -211,11 +212,11 @@ def _limit_in(text: str | None) -> int:
 
 def _read(request: HttpRequest, form: type[Acks]) -> Acks:
     if len(request.body) > conf.MAX_MESSAGE:
-        raise ProtocolError("message_too_big")
+        raise ProtocolError("message_too_big", limit="MAX_MESSAGE")
     try:
-        body = read_json(request.body, max_depth=conf.MAX_DEPTH)
+        body = read_json(request.body, max_depth=conf.MAX_DEPTH, max_keys=conf.MAX_KEYS)
     except Unreadable as error:
-        raise ProtocolError("bad_json", f"This cannot be read: {error}.") from error
+        raise ProtocolError("bad_json", f"This cannot be read: {error}.", limit=error.limit) from error
     if not isinstance(body, dict):
         raise ProtocolError("invalid_data", "body: expected an object.")
     return fitted(body, form, "body")

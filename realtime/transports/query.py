@@ -21,7 +21,7 @@ def wanted_in(query: QueryDict) -> Wanted:
     """``topics=a,b`` adds topics, ``auto=0`` skips the automatic ones. Raises ``too_many_subscriptions``."""
     names = {name for value in query.getlist("topics") for name in str(value).split(",") if name}
     if len(names) > conf.MAX_SUBSCRIPTIONS:
-        raise ProtocolError("too_many_subscriptions")
+        raise ProtocolError("too_many_subscriptions", limit="MAX_SUBSCRIPTIONS")
     wanted = Wanted(frozenset(names), automatic=query.get("auto") != "0")
     return _shared(wanted) if len(names) <= FEW else wanted
 

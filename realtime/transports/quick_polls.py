@@ -32,7 +32,7 @@ from realtime.protocol.errors import ProtocolError
 from realtime.resume import Wanted
 from realtime.rights import Found, Rights, RightsCache
 from realtime.tokens import Presented, claim_in_memory, presented_in
-from realtime.transports.pacing import poll_interval
+from realtime.transports.pacing import poll_interval, polls
 from realtime.transports.polling import EventsView
 from realtime.transports.query import cursor_in, wanted_in
 
@@ -191,4 +191,7 @@ def _may_poll(request: HttpRequest, rights: Rights) -> bool:
     view = EventsView()
     asking = Request(request)
     asking.user = rights.user
-    return all(throttle.allow_request(asking, view) for throttle in view.get_throttles())
+    if not all(throttle.allow_request(asking, view) for throttle in view.get_throttles()):
+        return False
+    polls.take(rights.user_id)  # what it raises, the view raises too
+    return True

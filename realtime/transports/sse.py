@@ -14,11 +14,10 @@ from typing import Any, ClassVar
 import msgspec
 from django.http import HttpRequest
 
-from realtime import origins, topics
+from realtime import limits, origins, topics
 from realtime.conf import conf
 from realtime.handshake import query_of, request_of
 from realtime.members import Wire
-from realtime.metrics import metrics
 from realtime.protocol import messages
 from realtime.protocol.chunked import chunk
 from realtime.protocol.errors import ProtocolError
@@ -70,7 +69,7 @@ class StreamApp:
             place = request.headers.get("Last-Event-ID") or query.get("cursor")
             await stream.admit(scope, lambda user: self._wanted(user, request), cursor_in(place))
         except ProtocolError as refusal:
-            metrics.refused.labels(refusal.code).inc()
+            limits.count_refusal(refusal)
             await _refuse(refusal, headers, send)
             return None
         return headers

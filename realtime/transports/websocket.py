@@ -14,10 +14,9 @@ from typing import Any, ClassVar
 
 from channels.consumer import AsyncConsumer
 
-from realtime import topics
+from realtime import limits, topics
 from realtime.conf import conf
 from realtime.handshake import query_of, request_of
-from realtime.metrics import metrics
 from realtime.protocol import messages
 from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Frame
@@ -77,7 +76,7 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             self.query = query_of(request_of(scope))
             await self.admit(scope, lambda user: self.wanted(), cursor_in(self.query.get("cursor")))
         except ProtocolError as refusal:
-            metrics.refused.labels(refusal.code).inc()
+            limits.count_refusal(refusal)
             await self._refuse(refusal)
             return
         try:

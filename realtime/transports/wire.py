@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from realtime import limits
 from realtime.conf import conf
 from realtime.heart import Heart
 from realtime.members import Wire
@@ -60,7 +61,7 @@ class WireOutlet:
         else:
             self._given += size
         if unsent > conf.UNSENT_BYTES + self._spared:
-            self._fail()
+            self._fail("UNSENT_BYTES")
 
     def look(self, now: float) -> None:
         """Give up a client whose kernel has taken nothing for too long."""
@@ -68,7 +69,7 @@ class WireOutlet:
         if taken != self._taken or self._since is None:
             self._taken, self._since = taken, now
         elif now - self._since >= conf.UNSENT_SECONDS:
-            self._fail()
+            self._fail("UNSENT_SECONDS")
 
     async def flushed(self) -> None:
         """Wait until at most half of the bound is unsent, or the client is given up."""
@@ -99,7 +100,8 @@ class WireOutlet:
         if self._low is not None:
             self._low.set()
 
-    def _fail(self) -> None:
+    def _fail(self, limit: str) -> None:
         if not self._fault:
+            limits.reached(limit)
             self.abandon()
             self._on_fault(True)

@@ -35,6 +35,12 @@ def test_the_table_of_settings_is_current(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out in PAGE, "copy what `python3 run.py manage realtime_settings` prints"
 
 
+def test_the_table_of_limits_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("realtime_settings", "--limits")
+
+    assert capsys.readouterr().out in PAGE, "copy what `python3 run.py manage realtime_settings --limits` prints"
+
+
 def test_every_setting_is_read_somewhere() -> None:
     sources = [path for path in (BASE_DIR / "realtime").rglob("*.py") if path.name != "conf.py"]
     read = {

@@ -1,8 +1,10 @@
 """When a client that polls should come back."""
 
 import pytest
+from pytest_django.fixtures import Settings
 
-from realtime.transports.pacing import Pace
+from realtime.protocol.errors import ProtocolError
+from realtime.transports.pacing import Pace, Polls
 
 
 class Clock:
@@ -46,3 +48,29 @@ def test_it_is_short_again_when_the_rush_is_over(clock):
     pace.interval(moving=True)
 
     assert pace.interval(moving=True) == 1000
+
+
+def test_a_user_may_poll_in_bursts_and_then_at_a_rate(settings: Settings) -> None:
+    settings.REALTIME = {**settings.REALTIME, "USER_POLL_RATE": 2, "USER_POLL_BURST": 3}
+    now = [100.0]
+    polls = Polls(clock=lambda: now[0])
+    for _ in range(3):
+        polls.take("alice")
+
+    with pytest.raises(ProtocolError) as refusal:
+        polls.take("alice")
+    polls.take("bob")
+    now[0] += 0.5
+    polls.take("alice")
+
+    assert (refusal.value.code, refusal.value.limit, refusal.value.retry_after) == ("rate_limited", "USER_POLL_RATE", 1)
+
+
+def test_only_so_many_users_are_remembered(settings: Settings) -> None:
+    settings.REALTIME = {**settings.REALTIME, "RIGHTS_USERS": 10}
+    polls = Polls()
+
+    for number in range(50):
+        polls.take(number)
+
+    assert list(polls._buckets) == [str(number) for number in range(40, 50)]

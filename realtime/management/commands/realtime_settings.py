@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from msgspec import NODEFAULT
 from msgspec.inspect import (
     BoolType,
@@ -21,17 +21,22 @@ from msgspec.inspect import (
 )
 
 from realtime.conf import Settings
+from realtime.limits import LIMITS
 
 
 class Command(BaseCommand):
-    """Print the settings with their defaults, bounds and meanings, as Markdown: the table of docs/settings.md."""
+    """Print the settings, or the limits among them, as Markdown: the tables of docs/settings.md."""
 
     help = "Print every setting of REALTIME with its default, its bounds and its meaning, as a table in Markdown."
     requires_system_checks = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take ``--limits``."""
+        parser.add_argument("--limits", action="store_true", help="only the limits, with what is answered beyond them")
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the table."""
-        self.stdout.write("\n".join(table()))
+        self.stdout.write("\n".join(limits() if options["limits"] else table()))
 
 
 def table() -> Iterator[str]:
@@ -43,6 +48,15 @@ def table() -> Iterator[str]:
     for field in settings.fields:
         value, meaning = _described(field.type)
         yield f"| `{field.name}` | `{_default(field)!r}` | {value} | {meaning} |"
+
+
+def limits() -> Iterator[str]:
+    """The table of limits: what each bounds, and what whoever goes beyond it is answered."""
+    yield "| limit | default | bounds | beyond it |"
+    yield "|---|---|---|---|"
+    defaults = Settings()
+    for limit in LIMITS:
+        yield f"| `{limit.setting}` | `{getattr(defaults, limit.setting)}` | {limit.bounds} | {limit.answer} |"
 
 
 def _default(field: Field) -> Any:

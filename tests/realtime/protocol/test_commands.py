@@ -25,6 +25,7 @@ from realtime.protocol.errors import ProtocolError
 
 SIZE = 64 * 1024
 DEPTH = 16
+KEYS = 1000
 ID = "0192f000-0000-7000-8000-000000000001"
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -46,7 +47,7 @@ NEAR_COMMANDS = st.fixed_dictionaries(
 
 
 def parse(raw: str | bytes, *, msgpack: bool = False) -> Command:
-    return parse_command(raw, max_size=SIZE, max_depth=DEPTH, msgpack=msgpack)
+    return parse_command(raw, max_size=SIZE, max_depth=DEPTH, max_keys=KEYS, msgpack=msgpack)
 
 
 def refusal(raw: str | bytes, *, msgpack: bool = False) -> ProtocolError:
