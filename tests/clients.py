@@ -44,15 +44,27 @@ def is_event(frame: Frame) -> bool:
 
 
 class Client(ABC):
-    """One connection. ``cursor`` is the newest that was handed over; ``frames`` all that came."""
+    """One connection. ``cursor`` is the newest that was handed over; ``frames`` all that came.
+
+    ``address`` is the one it comes from, where this machine has several.
+    """
 
     name: str
 
-    def __init__(self, url: str, token: str, *, cursor: str | None = None, topics: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        cursor: str | None = None,
+        topics: list[str] | None = None,
+        address: str | None = None,
+    ) -> None:
         self.url = url
         self.token = token
         self.cursor = cursor
         self.topics = topics
+        self.address = address
         self.frames: list[Frame] = []
 
     @abstractmethod
@@ -117,6 +129,12 @@ class Client(ABC):
         """Return the credential, as a header."""
         return {"Authorization": f"Bearer {self.token}"}
 
+    def http_client(self, *, timeout: float | None) -> httpx.AsyncClient:
+        """Return a new client for HTTP, to be closed by the caller."""
+        # Loading the certificates that nobody here shows would take longer than all the rest.
+        transport = httpx.AsyncHTTPTransport(local_address=self.address, verify=False)
+        return httpx.AsyncClient(base_url=self.url, timeout=timeout, transport=transport, trust_env=False)
+
     def _remember(self, frame: Frame) -> None:
         if frame["type"] == "Response":  # a snapshot's own place, behind which events may have come already
             return
@@ -150,6 +168,7 @@ class SocketClient(Client):
             open_timeout=TIMEOUT,
             ping_interval=None,
             proxy=None,
+            **({"local_addr": (self.address, 0)} if self.address else {}),
         )
 
     async def close(self) -> None:
@@ -196,7 +215,7 @@ class StreamClient(Client):
     async def open(self) -> None:
         self.chunks: list[ServerSentEvent] = []
         self.stack = AsyncExitStack()
-        http = await self.stack.enter_async_context(httpx.AsyncClient(base_url=self.url, timeout=None, trust_env=False))
+        http = await self.stack.enter_async_context(self.http_client(timeout=None))
         stream = http.stream("GET", "/api/v1/stream", params=self.query(), headers=self.headers())
         response = await self.stack.enter_async_context(stream)
         if response.status_code != 200:
@@ -230,7 +249,7 @@ class PollClient(Client):
     limit: int | None = None
 
     async def open(self) -> None:
-        self.http = httpx.AsyncClient(base_url=self.url, timeout=TIMEOUT, trust_env=False)
+        self.http = self.http_client(timeout=TIMEOUT)
         self.waiting: list[Frame] = []
         if self.cursor is not None:
             return
