@@ -6,6 +6,7 @@
     python3 run.py lint      check style, types, floors, migrations and production settings
     python3 run.py bench     measure; arguments are the benchmark's
     python3 run.py autobahn  hold the WebSocket server against the Autobahn test suite  (--help)
+    python3 run.py faults    break the product in every way there is; arguments are names of faults  (--help)
     python3 run.py manage    run manage.py; arguments are its own
     python3 run.py serve     serve the installation that the environment describes  (--help)
 
@@ -42,6 +43,7 @@ LOCKS = {
     "lint": DEVELOPMENT,
     "bench": DEVELOPMENT,
     "autobahn": DEVELOPMENT,
+    "faults": DEVELOPMENT,
 }
 
 

@@ -52,28 +52,37 @@ def free_port() -> int:
 
 
 class LiveServer:
-    """``workers`` uvicorn processes behind one port. Use as a context manager."""
+    """``workers`` uvicorn processes behind one port. Use as a context manager.
+
+    ``environment`` is what it has different from this process, or, with ``installation``, all it has: then it need not
+    be on the test database. ``within`` is a command that it is started by, as one that enters a network.
+    """
 
     def __init__(
         self,
         *,
         workers: int = 1,
         port: int = 0,
+        host: str = "127.0.0.1",
         environment: Mapping[str, str] | None = None,
+        installation: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
+        within: Sequence[str] = (),
     ) -> None:
         self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.ws_url = f"ws://127.0.0.1:{self.port}"
-        self._options = ["--workers", str(workers), "--port", str(self.port), *options]
-        self._environment = variables(**(environment or {}))
+        self.url = f"http://{host}:{self.port}"
+        self.ws_url = f"ws://{host}:{self.port}"
+        self.pid = 0
+        self._within = within
+        self._options = ["--workers", str(workers), "--host", host, "--port", str(self.port), *options]
+        self._environment = variables(**(environment or {})) if installation is None else dict(installation)
         self._process: Supervised | None = None
 
     def start(self) -> Self:
         """Start it and return once it answers."""
-        command = [sys.executable, *self.arguments()]
+        command = [*self._within, sys.executable, *self.arguments()]
         self._process = Supervised(command, temporary_directory(), temporary=True, environment=self._environment)
-        self._process.start()
+        self.pid = self._process.start()
         wait_until(self._is_ready, START_TIMEOUT, lambda: f"the server did not start\n{self.log()}")
         return self
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from functools import partial
 
 from config import env
-from config.launch import demo, lint, serve, server, testing
+from config.launch import demo, faults, lint, serve, server, testing
 from config.launch.programs import MANAGE, CommandFailed, become
 from config.services.supervised import ServiceError
 
 PASSED_ON = {
     "autobahn": lambda arguments: autobahn(arguments),
     "bench": lambda arguments: bench(arguments),
+    "faults": faults.faults,
     "manage": lambda arguments: manage(arguments),
     "test": testing.test,
 }
@@ -105,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("test", help="run the test suite; arguments are pytest's")
     commands.add_parser("bench", help="measure; arguments are the benchmark's")
     commands.add_parser("autobahn", help="hold the WebSocket server against the Autobahn test suite")
+    commands.add_parser("faults", help="break the product in every way there is, and report what it survived")
     commands.add_parser("manage", help="run manage.py; arguments are its own")
     commands.add_parser("lint", help="check style, types, floors, migrations and production settings")
     return parser

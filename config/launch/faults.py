@@ -1,0 +1,24 @@
+"""Breaks the product in every way there is: the programs that it takes, and then the tests' own command."""
+
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+from config import env
+from config.launch import debian
+from config.launch.programs import become
+
+NEEDED = {"ip": "iproute2", "nft": "nftables"}
+CLOCKS = "*/faketime/libfaketime.so.1"
+
+
+def faults(arguments: list[str]) -> NoReturn:
+    """Try what ``arguments`` name. What this machine has no means for is left out, said aloud."""
+    if missing := _missing():
+        debian.install(*missing)
+    become(["-m", "tests.faults", *arguments], env.variables())
+
+
+def _missing() -> list[str]:
+    packages = [package for program, package in NEEDED.items() if shutil.which(program) is None]
+    return packages if any(Path("/usr/lib").glob(CLOCKS)) else [*packages, "libfaketime"]
