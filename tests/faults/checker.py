@@ -168,7 +168,7 @@ def _chapter(client: Client, log: Log, chapter: Chapter) -> Iterator[Anomaly]:
     place = chapter.start
     for heard in chapter.heard:
         entry = entries.get((heard.topic, heard.seq))
-        if entry is None or entry.id != heard.id or entry.mark != heard.mark:
+        if entry is None or _differs(entry, heard):
             yield Anomaly("phantom", client.name, f"{heard} is not what the log holds: {entry}")
             continue
         theirs[heard.topic].append(heard)
@@ -182,6 +182,10 @@ def _chapter(client: Client, log: Log, chapter: Chapter) -> Iterator[Anomaly]:
         told = [entry for entry in of_topic if entry.seq > chapter.snapshots.get(topic, 0)]
         yield from _order(client.name, of_topic, theirs[topic], mine)
         yield from _whole(client.name, told, theirs[topic], mine, is_whole=log.is_whole)
+
+
+def _differs(entry: Entry, heard: Heard) -> bool:
+    return (entry.id, entry.mark, entry.action) != (heard.id, heard.mark, heard.action)
 
 
 def _order(name: str, entries: list[Entry], heard: list[Heard], mine: list[Span]) -> Iterator[Anomaly]:
@@ -216,14 +220,14 @@ def _whole(
 
 def _leaks(client: Client, history: History) -> Iterator[Anomaly]:
     """By the clock, whatever the log says: nothing written after a right was gone, before it was there again."""
-    writes = {write.mark: write for write in history.writes}
+    writes = {(write.mark, write.action): write for write in history.writes}
     rights: dict[str, list[Right]] = defaultdict(list)
     for right in history.rights:
         if right.user == client.user:
             rights[right.topic].append(right)
     for chapter in client.chapters:
         for heard in chapter.heard:
-            write = writes.get(heard.mark)
+            write = writes.get((heard.mark, heard.action))
             if write and _was_gone(rights[heard.topic], write):
                 yield Anomaly("leaked", client.name, f"{heard}, written when the right to it was gone")
 

@@ -82,7 +82,6 @@ class Log:
     readers: Mapping[str, frozenset[str]]
     seqs: Mapping[str, int] = field(default_factory=dict)  # each topic's newest at the start
     controls: list[Control] = field(default_factory=list)
-    until: float = math.inf  # the time at which another history took its place
     is_whole: bool = True
 
 
@@ -95,6 +94,7 @@ class Heard(NamedTuple):
     id: str
     position: int | None = None
     mark: str = ""
+    action: str = ""
 
 
 class End(NamedTuple):
@@ -119,11 +119,15 @@ class Chapter:
 
 @dataclass
 class Client:
-    """One client, over all of its connections. ``topics`` are those it has whenever its user may read them."""
+    """One client, over all of its connections.
+
+    ``topics`` are those it has whenever its user may read them; ``named`` is what it asks for by name, else None.
+    """
 
     name: str
     user: str
     topics: frozenset[str]
+    named: tuple[str, ...] | None = field(default=None, kw_only=True)
     chapters: list[Chapter] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
     resets: list[tuple[float, str]] = field(default_factory=list)

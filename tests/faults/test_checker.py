@@ -29,7 +29,7 @@ def entry(position: int, topic: str, seq: int, number: int, *, action: str = "cr
 
 
 def heard(told: Entry, *, at: float = 0.0) -> Heard:
-    return Heard(at, told.topic, told.seq, told.id, told.position, told.mark)
+    return Heard(at, told.topic, told.seq, told.id, told.position, told.mark, told.action)
 
 
 def writes() -> list[Write]:
@@ -87,6 +87,7 @@ def swap(came: list[Heard]) -> None:
         (lambda came: came.append(Heard(0.0, FAMILY, COUNT + 1, "id-never", 99, "never")), "phantom"),
         (lambda came: came.__setitem__(2, came[2]._replace(mark="m5")), "phantom"),
         (lambda came: came.__setitem__(2, came[2]._replace(id="id-of-another")), "phantom"),
+        (lambda came: came.__setitem__(2, came[2]._replace(action="deleted")), "phantom"),
         (lambda came: came.insert(1, heard(entries()[1])), "leaked"),
     ],
 )
@@ -278,6 +279,15 @@ def test_a_right_that_was_taken_and_is_not_in_the_log_is_seen_in_the_log_and_by_
     assert "lost" in {each.kind for each in found if each.whom == "log"}
 
 
+def test_a_row_that_was_deleted_when_the_right_was_gone_is_no_leak_of_its_beginning() -> None:
+    honest = with_rights({1, 3, 11, 13})
+    deleted = entry(15, ACCOUNT, COUNT + 1, 0, action="deleted")
+    honest.logs[0].entries.append(deleted)
+    honest.writes.append(Write("m0", "deleted", (ACCOUNT,), 18.0, 19.0, "unknown"))
+
+    assert [each for each in check(honest) if each.kind == "leaked"] == []
+
+
 def test_an_end_that_the_fault_explains_is_none_of_ours_and_any_other_is() -> None:
     ended = history(explained_ends=frozenset({"1012"}), struck=10.0, healed=20.0)
     ends = ended.clients[0].ends
@@ -305,7 +315,7 @@ def test_a_reset_without_another_history_is_seen() -> None:
 
 def test_a_restored_log_is_another_chapter() -> None:
     right = history(explained_resets=frozenset({"epoch"}))
-    old = replace(right.logs[0], is_whole=False, until=30.0)
+    old = replace(right.logs[0], is_whole=False)
     lost_with_it = right.clients[1].chapters[0]
     lost_with_it.heard.pop()
     again = Log(start=4, entries=[entry(5, FAMILY, 3, 9)], readers=old.readers, seqs={FAMILY: 2, ACCOUNT: 2})
