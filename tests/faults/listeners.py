@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import httpx
@@ -223,13 +223,23 @@ def how_it_ended(error: Exception) -> str:
             return f"HTTP {error.response.status_code}"
         case httpx.HTTPStatusError():
             return f"HTTP {error.response.status_code}"
-        case ConnectionRefusedError() | httpx.ConnectError():
+        case _ if any(isinstance(each, ConnectionRefusedError) for each in _causes(error)):
             return "refused"
         case TimeoutError() | httpx.TimeoutException():
             return "silent"
         case OSError() | StopAsyncIteration() | httpx.TransportError() | websockets.WebSocketException() | EOFError():
             return "cut"
     return f"{type(error).__name__}: {error}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and all that it came of."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for each in error.exceptions:
+                yield from _causes(each)
+        error = error.__cause__ or error.__context__
 
 
 def kinds_for(number: int) -> Sequence[type[Client]]:
