@@ -4,6 +4,7 @@
     python3 run.py demo      serve the demo at http://127.0.0.1:8012/  (--port --workers --fresh)
     python3 run.py test      run the test suite; arguments are pytest's
     python3 run.py lint      check style, types, floors, migrations and production settings
+    python3 run.py messages  gather what people read, and compile its translations
     python3 run.py bench     measure; arguments are the benchmark's
     python3 run.py autobahn  hold the WebSocket server against the Autobahn test suite  (--help)
     python3 run.py faults    break the product in every way there is; arguments are names of faults  (--help)
@@ -44,6 +45,7 @@ LOCKS = {
     "bench": DEVELOPMENT,
     "autobahn": DEVELOPMENT,
     "faults": DEVELOPMENT,
+    "messages": DEVELOPMENT,
 }
 
 

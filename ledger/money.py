@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
+from django.utils.translation import gettext as _
+
 from ledger.errors import AmountRefused
 
 # SQLite keeps decimals as binary floats, which are exact up to 15 digits. One bound for both databases.
@@ -45,7 +47,9 @@ def format_credit(amount: Decimal) -> str:
 def check_currency(currency: str) -> str:
     """Return ``currency`` if it is the code of one in use; raise AmountRefused otherwise."""
     if currency not in DECIMALS:
-        raise AmountRefused(f"{currency!r} is no ISO 4217 code of a currency in use, such as EUR.")
+        raise AmountRefused(
+            _("{code} is no ISO 4217 code of a currency in use, such as EUR.").format(code=repr(currency))
+        )
     return currency
 
 
@@ -56,7 +60,7 @@ def check_amount(amount: Decimal, currency: str) -> Decimal:
 
 def check_credit(amount: Decimal) -> Decimal:
     """Return ``amount`` if it is one of credit; raise AmountRefused otherwise. Never rounds."""
-    return _checked(amount, CREDIT_DECIMALS, "Credit")
+    return _checked(amount, CREDIT_DECIMALS, _("Credit"))
 
 
 def _written(amount: Decimal, places: int) -> str:
@@ -65,13 +69,15 @@ def _written(amount: Decimal, places: int) -> str:
 
 def _checked(amount: Decimal, places: int, of: str) -> Decimal:
     if not amount.is_finite():
-        raise AmountRefused(f"{amount} is not an amount.")
+        raise AmountRefused(_("{amount} is not an amount.").format(amount=amount))
     if abs(amount) >= Decimal(10) ** (MAX_DIGITS - places):
-        raise AmountRefused(f"{of} amounts have at most {MAX_DIGITS} digits.")
+        raise AmountRefused(_("{of} amounts have at most {most} digits.").format(of=of, most=MAX_DIGITS))
     try:
         exact = amount.quantize(Decimal(1).scaleb(-places))
     except InvalidOperation:
         exact = None
     if exact != amount:
-        raise AmountRefused(f"{of} amounts have at most {places} decimals; {amount} has more.")
+        raise AmountRefused(
+            _("{of} amounts have at most {most} decimals; {amount} has more.").format(of=of, most=places, amount=amount)
+        )
     return amount

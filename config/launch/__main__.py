@@ -49,6 +49,13 @@ def autobahn(arguments: list[str]) -> int:
     become(["-m", "tests.autobahn", *arguments], env.variables())
 
 
+def _messages() -> int:
+    # Not at the top: what gathers messages is no part of an installation that only serves.
+    from config.launch.messages import messages
+
+    return messages()
+
+
 def _command(arguments: list[str]) -> Callable[[], int]:
     # Arguments of pytest and manage.py are theirs to read, --help included.
     if arguments and arguments[0] in PASSED_ON:
@@ -59,6 +66,8 @@ def _command(arguments: list[str]) -> Callable[[], int]:
             return partial(demo.demo, port=options.port, workers=options.workers, fresh=options.fresh)
         case "serve":
             return partial(serve.serve, _server_options(options))
+        case "messages":
+            return _messages
         case _:
             return lint.lint
 
@@ -107,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("bench", help="measure; arguments are the benchmark's")
     commands.add_parser("autobahn", help="hold the WebSocket server against the Autobahn test suite")
     commands.add_parser("faults", help="break the product in every way there is, and report what it survived")
+    commands.add_parser("messages", help="gather what people read, and compile its translations")
     commands.add_parser("manage", help="run manage.py; arguments are its own")
     commands.add_parser("lint", help="check style, types, floors, migrations and production settings")
     return parser

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.exceptions import ValidationError
@@ -51,7 +52,7 @@ class AccountInput(AccountChange):
 
     def validate_currency(self, value: str) -> str:
         if value not in DECIMALS:
-            raise ValidationError("Give the ISO 4217 code of a currency in use, such as EUR.")
+            raise ValidationError(_("Give the ISO 4217 code of a currency in use, such as EUR."))
         return value
 
 
@@ -123,9 +124,9 @@ class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerVie
         people = User.objects.filter(is_active=True)
         if owner_id is not None and owner_id != self.user.pk:
             members = people.filter(memberships__family=family_id, memberships__is_active=True)
-            referred("owner_id", members, owner_id, "an active member of the family")
+            referred("owner_id", members, owner_id, _("an active member of the family"))
         if len(set(shares)) != people.filter(pk__in=shares).count():
-            raise ValidationError({"shared_with": ["Give ids of active users, each once."]})
+            raise ValidationError({"shared_with": [_("Give ids of active users, each once.")]})
 
 
 def _share(account: Account, user_ids: Collection[UUID]) -> None:

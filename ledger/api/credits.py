@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers
 from rest_framework.request import Request
@@ -23,7 +24,7 @@ from ledger.models import CreditEntry
 from ledger.serializers import CreditEntrySerializer, CreditSerializer
 from ledger.services.credits import balance_of, change
 
-MAY_ONLY_USE = "You may use your own credit: give reason=usage and an amount below zero. The rest is for staff."
+MAY_ONLY_USE = _("You may use your own credit: give reason=usage and an amount below zero. The rest is for staff.")
 
 
 class CreditInput(StrictSerializer):
@@ -37,7 +38,7 @@ class CreditInput(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         exact_credit("amount", attrs["amount"])
         if attrs["reason"] == CreditEntry.Reason.USAGE and attrs["amount"] > 0:
-            raise serializers.ValidationError({"amount": ["Give an amount below zero: usage takes credit away."]})
+            raise serializers.ValidationError({"amount": [_("Give an amount below zero: usage takes credit away.")]})
         return attrs
 
 

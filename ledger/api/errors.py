@@ -8,6 +8,7 @@ from __future__ import annotations
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, IntegrityError
 from django.db.models import ProtectedError
+from django.utils.translation import gettext_lazy as _
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotFound
 
@@ -18,7 +19,7 @@ class Conflict(APIException):
     """The request is well-formed, but does not go with what is there. Nothing was written."""
 
     status_code = status.HTTP_409_CONFLICT
-    default_detail = "Something that this refers to was changed or deleted meanwhile. Fetch it and try again."
+    default_detail = _("Something that this refers to was changed or deleted meanwhile. Fetch it and try again.")
     default_code = "conflict"
 
 
@@ -37,7 +38,7 @@ def as_answer(error: Exception) -> Exception:
     if isinstance(error, Refused):
         return Conflict(str(error), "refused")
     if isinstance(error, ProtectedError):
-        return Conflict("Others refer to it: delete or change those first.", "in_use")
+        return Conflict(_("Others refer to it: delete or change those first."), "in_use")
     if isinstance(error, IntegrityError):
         return Conflict()
     if isinstance(error, ObjectDoesNotExist) or _is_vanished(error):

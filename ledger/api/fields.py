@@ -10,6 +10,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -31,9 +32,9 @@ class MoneyField(serializers.DecimalField):
     """An amount: a decimal string, or a JSON number that was parsed as one. Never a float."""
 
     default_error_messages = {
-        "invalid": 'Give a decimal number as a string, such as "-12.50".',
-        "zero": "Give an amount that is not zero.",
-        "negative": "Give an amount above zero.",
+        "invalid": _('Give a decimal number as a string, such as "-12.50".'),
+        "zero": _("Give an amount that is not zero."),
+        "negative": _("Give an amount above zero."),
     }
 
     def __init__(

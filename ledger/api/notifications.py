@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers
 from rest_framework.request import Request
@@ -26,7 +27,7 @@ from ledger.serializers import NotificationSerializer
 from ledger.services import notices
 
 LONGEST_MESSAGE = 4000
-MAY_NOT_SEND = "Only owners and admins may send a notice to their family: give its family_id. The rest is for staff."
+MAY_NOT_SEND = _("Only owners and admins may send a notice to their family: give its family_id. The rest is for staff.")
 
 
 class NotificationInput(StrictSerializer):
@@ -41,12 +42,12 @@ class NotificationInput(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "user_id" in attrs and "family_id" in attrs:
-            raise serializers.ValidationError({"family_id": ["Give user_id or family_id, not both: send two."]})
+            raise serializers.ValidationError({"family_id": [_("Give user_id or family_id, not both: send two.")]})
         return attrs
 
     def validate_expires_at(self, value: Any) -> Any:
         if value is not None and value <= timezone.now():
-            raise serializers.ValidationError("Give a time to come, or null.")
+            raise serializers.ValidationError(_("Give a time to come, or null."))
         return value
 
 

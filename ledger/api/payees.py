@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
@@ -106,7 +107,7 @@ class PayeeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewS
             with transaction.atomic():
                 row.save(**options)
         except IntegrityError as error:
-            raise Conflict("The family has a payee of that name: use it, or give another name.", "taken") from error
+            raise Conflict(_("The family has a payee of that name: use it, or give another name."), "taken") from error
         return self.answer(row)
 
     def _writable_row(self) -> Payee:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
@@ -115,13 +116,15 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
     def _check(self, row: Rule, given: dict[str, Any], family_id: UUID) -> None:
         if given.get("account_id") is not None:
             accounts = access.visible_accounts(self.user).filter(family=family_id)
-            referred("account_id", accounts, given["account_id"], "an account of the family, or null")
+            referred("account_id", accounts, given["account_id"], _("an account of the family, or null"))
         if given.get("set_payee_id") is not None:
             payees = Payee.objects.filter(family=family_id)
-            referred("set_payee_id", payees, given["set_payee_id"], "a payee of the family, or null")
+            referred("set_payee_id", payees, given["set_payee_id"], _("a payee of the family, or null"))
         if row.amount_min is not None and row.amount_max is not None and row.amount_min > row.amount_max:
-            raise ValidationError({"amount_max": ["Give an amount that is not below amount_min."]})
+            raise ValidationError({"amount_max": [_("Give an amount that is not below amount_min.")]})
         # A rule whose payee was deleted sets nothing any more; it can still be renamed and switched off.
         is_asked = row._state.adding or not given.keys().isdisjoint({"set_category", "set_payee_id"})
         if is_asked and not (row.set_category or row.set_payee_id):
-            raise ValidationError({"set_category": ["Give set_category or set_payee_id: a rule has to set something."]})
+            raise ValidationError(
+                {"set_category": [_("Give set_category or set_payee_id: a rule has to set something.")]}
+            )

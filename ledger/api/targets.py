@@ -12,6 +12,8 @@ from typing import TypeVar
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.exceptions import ValidationError as InvalidValue
 from django.db.models import Model, QuerySet
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrPromise
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 
 from accounts.access import families_of, may_write
@@ -23,8 +25,8 @@ from ledger.money import check_amount, check_credit
 
 Row = TypeVar("Row", bound=Model)
 
-MAY_NOT_WRITE = "You may read this, but not change it: ask an owner or admin of the family."
-MAY_NOT_MANAGE = "Only the account's owner and the family's owners and admins may do this."
+MAY_NOT_WRITE = _("You may read this, but not change it: ask an owner or admin of the family.")
+MAY_NOT_MANAGE = _("Only the account's owner and the family's owners and admins may do this.")
 
 
 def found(rows: QuerySet[Row], id: object) -> Row:
@@ -39,11 +41,11 @@ def referred(field: str, rows: QuerySet[Row], id: object, what: str) -> Row:
     """Return the row that a field refers to; raises the same ``ValidationError`` for unknown and forbidden."""
     row = rows.filter(pk=id).first()
     if row is None:
-        raise ValidationError({field: [f"Give the id of {what}."]})
+        raise ValidationError({field: [_("Give the id of {what}.").format(what=what)]})
     return row
 
 
-def require(allowed: bool, reason: str = MAY_NOT_WRITE) -> None:
+def require(allowed: bool, reason: StrPromise | str = MAY_NOT_WRITE) -> None:
     """Raise ``PermissionDenied`` with ``reason``; for what the user can see, so that the answer tells nothing new."""
     if not allowed:
         raise PermissionDenied(reason)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
@@ -92,4 +93,4 @@ class TransactionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ledge
         exact("amount", amount, account.currency)
         if (payee_id := given.get("payee_id")) is not None:
             payees = Payee.objects.filter(family=account.family_id)
-            referred("payee_id", payees, payee_id, "a payee of the account's family, or null")
+            referred("payee_id", payees, payee_id, _("a payee of the account's family, or null"))

@@ -12,6 +12,7 @@ from random import uniform
 from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
+from django.utils.translation import gettext_lazy as _
 from rest_framework import status
 from rest_framework.exceptions import APIException
 
@@ -28,7 +29,7 @@ class Busy(APIException):
     """Others were changing the same rows all the while; nothing was written."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "The ledger is busy with other changes to the same rows. Nothing was written: try again."
+    default_detail = _("The ledger is busy with other changes to the same rows. Nothing was written: try again.")
     default_code = "busy"
     wait = 1  # seconds, as Retry-After
 

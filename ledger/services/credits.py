@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import router, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from ledger import events
@@ -32,7 +33,9 @@ def change(user: User, amount: Decimal, reason: str, metadata: Mapping[str, Any]
         credit = _locked(user, using)
         if credit.balance + amount < 0:
             raise InsufficientCredit(
-                f"Credit is {format_credit(credit.balance)}; {format_credit(-amount)} cannot be taken from it."
+                _("Credit is {balance}; {amount} cannot be taken from it.").format(
+                    balance=format_credit(credit.balance), amount=format_credit(-amount)
+                )
             )
         credit.balance = check_credit(credit.balance + amount)
         credit.version += 1
@@ -72,7 +75,7 @@ def _locked(user: User, using: str) -> CreditBalance:
 
 def _check(amount: Decimal, reason: str, metadata: Mapping[str, Any]) -> None:
     if not check_credit(amount):
-        raise AmountRefused("A change of credit is not zero.")
+        raise AmountRefused(_("A change of credit is not zero."))
     if reason not in CreditEntry.Reason.values:
         raise LedgerError(f"{reason!r} is no reason: {', '.join(CreditEntry.Reason.values)}.")
     try:

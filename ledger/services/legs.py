@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext as _
+
 from ledger.errors import TransferLeg
 
 if TYPE_CHECKING:
@@ -38,13 +40,13 @@ def check_transaction(before: Transaction | None, after: Transaction | None) -> 
     """Raise TransferLeg if one leg was written alone in a way that the other would have to follow."""
     is_leg = any(each is not None and each.transfer_id is not None for each in (before, after))
     if is_leg and not _are_together.get() and _differ(before, after, _PAIRED):
-        raise TransferLeg(f"This transaction is one half of a transfer: {_WAY}.")
+        raise TransferLeg(_("This transaction is one half of a transfer: {way}.").format(way=_WAY))
 
 
 def check_transfer(before: Transfer | None, after: Transfer | None) -> None:
     """Raise TransferLeg if a transfer was written without its transactions."""
     if not _are_together.get() and _differ(before, after, _AGREED):
-        raise TransferLeg(f"A transfer and its two transactions are written together: {_WAY}.")
+        raise TransferLeg(_("A transfer and its two transactions are written together: {way}.").format(way=_WAY))
 
 
 def _differ(before: object | None, after: object | None, names: tuple[str, ...]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from accounts.models import Family, User
 from ledger.errors import LedgerError
 from ledger.models import Notification
@@ -21,7 +23,7 @@ def send(
 ) -> Notification:
     """Send a notice to ``user``, or to ``family``, or, with neither, to everyone. Raises LedgerError for both."""
     if user is not None and family is not None:
-        raise LedgerError("A notice goes to a user or to a family, not to both: send two.")
+        raise LedgerError(_("A notice goes to a user or to a family, not to both: send two."))
     if level not in Notification.Level.values:
         raise LedgerError(f"{level!r} is no level: {', '.join(Notification.Level.values)}.")
     return Notification.objects.create(

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import router, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.topics import family_topic
@@ -84,9 +85,9 @@ def matches(rule: Rule, row: Transaction) -> bool:
 def check(rule: Rule, using: str) -> None:
     """Raise NotInFamily if a rule just written names an account or payee of another family."""
     if rule.account_id is not None and balances.account(rule.account_id, using).family_id != rule.family_id:
-        raise NotInFamily("The rule's account belongs to another family.")
+        raise NotInFamily(_("The rule's account belongs to another family."))
     if rule.set_payee_id is not None and balances.find(Payee, rule.set_payee_id, using).family_id != rule.family_id:
-        raise NotInFamily("The rule's payee belongs to another family.")
+        raise NotInFamily(_("The rule's payee belongs to another family."))
 
 
 def tell(before: Rule | None, after: Rule | None, using: str) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from functools import partial
 
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from accounts.topics import family_topic
 from ledger import access, events
@@ -31,9 +32,9 @@ def check(after: Account, before: Account | None = None) -> None:
     if before is None:
         return
     if before.family_id != after.family_id:
-        raise NotInFamily("An account stays in its family: make another one there.")
+        raise NotInFamily(_("An account stays in its family: make another one there."))
     if before.currency != after.currency and Transaction.objects.filter(account=after.pk).exists():
-        raise CurrencyMismatch("The currency of an account with transactions is fixed: make another account.")
+        raise CurrencyMismatch(_("The currency of an account with transactions is fixed: make another account."))
 
 
 def account_created(account: Account, row: Balance) -> None:

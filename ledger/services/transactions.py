@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from accounts.models import User
 from ledger import events
 from ledger.errors import LedgerError, NotInFamily
@@ -21,13 +23,13 @@ def check(transaction: Transaction, using: str) -> None:
         raise LedgerError(f"{transaction.status!r} is no status: {', '.join(Transaction.Status.values)}.")
     _look_up_names(transaction, using)
     if transaction.payee is not None and transaction.payee.family_id != account.family_id:
-        raise NotInFamily("The payee belongs to another family.")
+        raise NotInFamily(_("The payee belongs to another family."))
 
 
 def check_payee(before: Payee | None, after: Payee | None) -> None:
     """Raise NotInFamily if a payee was to change families: its transactions could not follow."""
     if before is not None and after is not None and before.family_id != after.family_id:
-        raise NotInFamily("A payee stays in its family: make another one there.")
+        raise NotInFamily(_("A payee stays in its family: make another one there."))
 
 
 def tell(before: Transaction | None, after: Transaction | None, using: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import router, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from ledger.errors import AmountRefused, CurrencyMismatch, LedgerError, NotInFamily
@@ -92,12 +93,14 @@ def _leg(transfer: Transfer, account: Account, status: str) -> Transaction:
 
 def _check(from_account: Account, to_account: Account, amount: Decimal) -> None:
     if from_account.family_id != to_account.family_id:
-        raise NotInFamily("A transfer stays within one family.")
+        raise NotInFamily(_("A transfer stays within one family."))
     if from_account.pk == to_account.pk:
-        raise LedgerError("A transfer needs two different accounts.")
+        raise LedgerError(_("A transfer needs two different accounts."))
     if from_account.currency != to_account.currency:
         raise CurrencyMismatch(
-            f"{from_account.currency} cannot be transferred to {to_account.currency}: write two transactions instead."
+            _("{source} cannot be transferred to {target}: write two transactions instead.").format(
+                source=from_account.currency, target=to_account.currency
+            )
         )
     if check_amount(amount, from_account.currency) <= 0:
-        raise AmountRefused("A transfer moves an amount above zero.")
+        raise AmountRefused(_("A transfer moves an amount above zero."))
