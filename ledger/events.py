@@ -148,6 +148,7 @@ def credit_balance_update(credit: CreditBalance, entry: CreditEntry) -> None:
     """Tell the user what credit they have, and what became of it last."""
     data = {
         "user_id": credit.user_id,
+        "entry_id": entry.pk,
         "balance": format_credit(credit.balance),
         "change": format_credit(entry.change),
         "reason": entry.reason,

@@ -5,6 +5,10 @@ Separate from the views because filters are declared, not written, and the OpenA
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
+from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
 
 from ledger.models import Account, CreditEntry, Notification, Payee, Rule, Transaction, Transfer
@@ -52,11 +56,16 @@ class TransactionFilter(filters.FilterSet):  # type: ignore[misc]
     date_to = filters.DateFilter(field_name="date", lookup_expr="lte")
     amount_min = _amount("amount", "gte")
     amount_max = _amount("amount", "lte")
-    search = _text("description", "icontains")
+    search = filters.CharFilter(method="named", max_length=LONGEST_TEXT)
 
     class Meta:
         model = Transaction
         fields: list[str] = []
+
+    def named(self, rows: QuerySet[Transaction], name: str, text: str) -> QuerySet[Transaction]:
+        """Those that hold the text where a reader sees words: the description, the payee, the category."""
+        places = ("description", "payee__name", "category")
+        return rows.filter(reduce(or_, (Q(**{f"{place}__icontains": text}) for place in places)))
 
 
 class TransferFilter(filters.FilterSet):  # type: ignore[misc]

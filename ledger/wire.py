@@ -162,6 +162,7 @@ class CreditBalanceUpdate(Struct):
     """What credit a user has, and what became of it last."""
 
     user_id: UUID
+    entry_id: UUID
     balance: Money
     change: Money
     reason: Annotated[str, one_of(CreditEntry.Reason.values)]

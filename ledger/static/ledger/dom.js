@@ -69,6 +69,19 @@ document.addEventListener("animationend", ({ target, animationName }) => {
   if (animationName.startsWith("flash") && target instanceof HTMLElement) target.removeAttribute("data-flash");
 });
 
+/**
+ * Let a button open and close what it controls, where there is too little room to show it always.
+ *
+ * @param {string} selector @param {() => void} [opened]
+ */
+export function openToggle(selector, opened = () => undefined) {
+  const toggle = find(selector);
+  toggle.addEventListener("click", () => {
+    toggle.ariaExpanded = String(toggle.ariaExpanded !== "true");
+    if (toggle.ariaExpanded === "true") opened();
+  });
+}
+
 /** The page's sentences, in its language, by name; `{who}` and the like are filled in. @param {string} name @param {Record<string, unknown>} [values] */
 export function phrase(name, values = {}) {
   const text = find("#phrases").content.querySelector(`[data-phrase="${name}"]`)?.textContent ?? name;

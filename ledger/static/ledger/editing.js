@@ -10,6 +10,7 @@ import { fill, find, phrase } from "./dom.js";
 import { faultsOf, fieldsOf, offerAccounts, offerPayees, read, refusalsOf, showFaults, write } from "./forms.js";
 import { payeeIdFor } from "./payees.js";
 import { send } from "./server.js";
+import { openSuggesting } from "./suggesting.js";
 
 /** @typedef {import("./book.js").Book} Book */
 /** @typedef {import("./book.js").Change} Change */
@@ -21,9 +22,10 @@ const OF_THE_TRANSFER = ["account_id", "direction", "amount", "date"];
 
 /**
  * @param {Book} book @param {Record<string, string>} urls
- * @param {(change: Change | null) => void} take is given what the server made of it
+ * @param {{hear: (event: any) => void, lookUp: (id: string) => Row | null}} page `hear` is given what the server made
+ *   of it; `lookUp` knows the transactions that are shown
  */
-export function openEditing(book, urls, take) {
+export function openEditing(book, urls, { hear, lookUp }) {
   /** @type {HTMLDialogElement} */
   const dialog = find("#edit");
   /** @type {HTMLFormElement} */
@@ -32,10 +34,11 @@ export function openEditing(book, urls, take) {
   /** @type {Row | null} the row as it was when the dialog opened */
   let row = null;
 
+  openSuggesting(form, book);
   find("#transactions").addEventListener("click", (/** @type {Event} */ { target }) => {
     const button = target instanceof Element && target.closest("[data-edit]");
     const id = button && /** @type {HTMLElement} */ (button.closest("tr")).dataset.id;
-    if (id) begin(book.transaction(id) ?? null);
+    if (id) begin(lookUp(id));
   });
   find("[data-cancel]", form).addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => (row = null));
@@ -81,9 +84,10 @@ export function openEditing(book, urls, take) {
     if (answer.ok && isShown) dialog.close();
     else if (isShown) showFaults(form, refusalsOf(form, answer));
     if (!answer.ok) return;
-    take(book.transact(answer.data ? "updated" : "deleted", id, answer.data));
+    const { data } = answer;
+    hear({ type: "TransactionUpdate", data: { action: data ? "updated" : "deleted", transaction_id: id, data } });
     // With the row the button that had the focus is gone.
-    if (!book.transaction(id)) find("#transactions-title").focus();
+    if (!lookUp(id)) find("#transactions-title").focus();
   }
 
   /** @param {Row} before */
@@ -115,7 +119,7 @@ export function openEditing(book, urls, take) {
     /** Tell the reader of the dialog when somebody else got there first. @param {Change | null} change */
     show(change) {
       if (!row || form.ariaBusy === "true") return;
-      const present = book.transaction(row.id);
+      const present = lookUp(row.id);
       if (change && (change.before ?? change.after).id !== row.id) return;
       if (present?.version !== row.version) fill(form, "overtaken", phrase(present ? "overtaken" : "gone"));
     },

@@ -6,28 +6,30 @@
  * @module
  */
 
-import { fill, find, phrase } from "./dom.js";
+import { fill, find, openToggle, phrase } from "./dom.js";
 import { faultsOf, fieldsOf, offerAccounts, offerPayees, read, refusalsOf, showFaults, today } from "./forms.js";
 import { payeeIdFor } from "./payees.js";
 import { newKey, send } from "./server.js";
+import { openSuggesting } from "./suggesting.js";
 
 /** @typedef {import("./book.js").Book} Book */
-/** @typedef {import("./book.js").Change} Change */
 
 /** What is emptied after saving; account, direction and date are likely to be the same for the next one. */
 const EMPTIED = ["amount", "description", "payee"];
 
 /**
  * @param {Book} book @param {Record<string, string>} urls
- * @param {(change: Change | null) => void} take is given what the server made of it
+ * @param {(event: any) => void} hear is given what the server made of it
  */
-export function openEntry(book, urls, take) {
+export function openEntry(book, urls, hear) {
   /** @type {HTMLFormElement} */
   const form = find("#new");
   /** @type {string | null} one for each transaction meant, however often it is sent */
   let key = null;
   fieldsOf(form).date.value = today();
 
+  openSuggesting(form, book);
+  openToggle("#entry-toggle", () => fieldsOf(form).amount.focus());
   form.addEventListener("input", () => {
     key = null;
     fill(form, "status", "");
@@ -58,7 +60,8 @@ export function openEntry(book, urls, take) {
       if (fieldsOf(form)[name].value === typed[index]) fieldsOf(form)[name].value = "";
     });
     fieldsOf(form).amount.focus();
-    take(book.transact("created", answer.data.id, answer.data));
+    const { id } = answer.data;
+    hear({ type: "TransactionUpdate", data: { action: "created", transaction_id: id, data: answer.data } });
   }
 
   /** @param {import("./forms.js").Entry} entered @param {string} idempotencyKey */

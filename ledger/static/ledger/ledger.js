@@ -1,67 +1,97 @@
 /**
- * The ledger page: shows the book, takes in what happens, and says so.
+ * The ledger page: takes in what happens, shows it, and says so.
  *
  * Separate from its parts, which know nothing of each other: here they are put together.
  *
  * @module
  */
 
-import { Book } from "./book.js";
+import { Book, MOST_TRANSACTIONS } from "./book.js";
 import { find, flash, phrase } from "./dom.js";
 import { openEditing } from "./editing.js";
 import { openEntry } from "./entry.js";
+import { openFilter } from "./filter.js";
 import { amountOf, flashTransaction, nameOf, showAccounts, showMove, showTransactions } from "./lists.js";
 import { client, open, page } from "./page.js";
+import { Painter } from "./painter.js";
 import { openPeople, showPeople } from "./people.js";
+import { openRules } from "./rules.js";
 
 /** @typedef {import("./book.js").Change} Change */
 
 const book = new Book();
-const entry = openEntry(book, page.urls, take);
-const editing = openEditing(book, page.urls, take);
+const painter = new Painter(showLists);
+const filter = openFilter(book, page.urls, () => painter.soon());
+const lookUp = (/** @type {string} */ id) => book.transaction(id) ?? filter.search.transaction(id) ?? null;
+const entry = openEntry(book, page.urls, hear);
+const editing = openEditing(book, page.urls, { hear, lookUp });
+const rules = openRules(book, page.urls);
 
 openPeople();
 open((fresh) => {
   book.load(fresh);
+  rules.load(fresh.rules);
   showPeople(fresh.families);
   showAll();
+  filter.again();
 });
-for (const type of ["TransactionUpdate", "AccountUpdate", "AccountBalanceUpdate", "PayeeUpdate"]) {
-  client.on(type, (event) => take(book.apply(event)));
+for (const type of ["TransactionUpdate", "AccountUpdate", "AccountBalanceUpdate", "PayeeUpdate"]) client.on(type, hear);
+
+/** Take in an event, or what the server made of a request as if it were one. @param {any} event */
+function hear(event) {
+  const found = event.type === "TransactionUpdate" ? filter.search.apply(event.data) : null;
+  take(book.apply(event) ?? found);
 }
 
 function showAll() {
-  showAccounts(book);
-  showTransactions(book);
+  filter.offer();
+  showLists();
   entry.show();
+  rules.show();
   editing.show(null);
+}
+
+function showLists() {
+  const rows = filter.search.among(book.transactions, (id) => Boolean(book.account(id)));
+  showAccounts(book);
+  showTransactions(book, rows);
+  filter.report(rows.length);
+  const isNarrowed = filter.search.wanted !== null;
+  find("#no-transactions").hidden = isNarrowed || rows.length > 0;
+  find("#nothing-found").hidden = !isNarrowed || rows.length > 0;
+  find("#more-transactions").hidden = isNarrowed || rows.length < MOST_TRANSACTIONS;
 }
 
 /** Show what has changed, and only that. @param {Change | null} change */
 function take(change) {
   if (change?.kind === "transaction") takeTransaction(change);
   else if (change?.kind === "balance") takeBalance(change);
-  else if (change?.kind === "payee") entry.show();
+  else if (change?.kind === "payee") takePayee();
   else if (change) takeAccount(change);
 }
 
 /** @param {Change} change */
 function takeTransaction(change) {
   const { action, before, after } = change;
-  showTransactions(book);
-  if (after) flashTransaction(after.id, action);
-  editing.show(change);
   const row = after ?? before;
+  painter.soon(`transaction ${row.id}`, () => after && flashTransaction(after.id, action));
+  editing.show(change);
   const who = row.created_by_name ?? phrase("someone");
-  announce(phrase(action, { who, what: nameOf(row), amount: amountOf(row) }));
+  const news = phrase(action, { who, what: nameOf(row), amount: amountOf(row) });
+  announce(filter.search.isAway(row) ? phrase("unseen", { news }) : news);
 }
 
 /** @param {Change} change */
 function takeBalance({ before, after }) {
   const account = book.account(after.account_id);
   if (!account) return;
-  showAccounts(book);
-  showMove(account, before, after);
+  // Of several moves before the next picture, the first knows where the balance was.
+  painter.soon(`balance ${account.id}`, () => showMove(account, before, book.balance(account.id) ?? after));
+}
+
+function takePayee() {
+  entry.show();
+  rules.show();
 }
 
 /** @param {Change} change */

@@ -62,14 +62,12 @@ export function showMove(account, before, after) {
   flash(element);
 }
 
-/** @param {Book} book */
-export function showTransactions(book) {
-  const { transactions } = book;
-  keepInStep(find("#transactions"), transactions, {
+/** @param {Book} book @param {Row[]} rows newest first */
+export function showTransactions(book, rows) {
+  keepInStep(find("#transactions"), rows, {
     make: () => copyOf("transaction"),
     show: (element, transaction) => showTransaction(element, transaction, book),
   });
-  find("#no-transactions").hidden = transactions.length > 0;
 }
 
 /** @param {HTMLElement} element @param {Row} transaction @param {Book} book */
@@ -87,6 +85,7 @@ function showTransaction(element, transaction, book) {
   const edit = find("[data-edit]", element);
   edit.hidden = !book.mayWrite(transaction.account_id);
   edit.setAttribute("aria-label", phrase("edit", { what, amount }));
+  edit.title = edit.ariaLabel;
 }
 
 /** @param {string} id @param {string} tone */

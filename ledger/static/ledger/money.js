@@ -25,9 +25,10 @@ export function formatMoney(amount, currency, locale, signDisplay = "auto") {
  * Show a decimal string as a plain number, with exactly the decimals it has.
  *
  * @param {string} amount @param {string} locale
+ * @param {"auto" | "exceptZero"} [signDisplay]
  */
-export function formatDecimal(amount, locale) {
-  return format(amount, locale, {}) ?? amount;
+export function formatDecimal(amount, locale, signDisplay = "auto") {
+  return format(amount, locale, { signDisplay }) ?? amount;
 }
 
 /** @param {string} amount */

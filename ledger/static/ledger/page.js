@@ -11,7 +11,8 @@ import { copyOf, fill, find, flash, locale, phrase } from "./dom.js";
 import { formatDecimal } from "./money.js";
 import { getJSON } from "./server.js";
 
-const MOST_NOTICES = 5;
+/** More are not kept: what was not acknowledged comes again. */
+const MOST_NOTICES = 50;
 
 /** What the server put into the page: who is signed in, the rows, and the cursor read before them. */
 export const page = JSON.parse(find("#page-data").textContent);
@@ -56,8 +57,10 @@ function showCredit(credit) {
   if (!credit || credit.version <= creditVersion) return;
   const isNews = creditVersion >= 0;
   creditVersion = credit.version;
-  const element = fill(document, "credit", formatDecimal(credit.balance, locale));
-  if (isNews) flash(element);
+  for (const element of document.querySelectorAll("[data-credit]")) {
+    element.textContent = formatDecimal(credit.balance, locale);
+    if (isNews) flash(element);
+  }
 }
 
 let hasBeenLive = false;
@@ -86,8 +89,13 @@ function showNotice({ id, ack, data }) {
   notice.dataset.level = data.level;
   fill(notice, "title", data.title);
   fill(notice, "message", data.message);
-  find("[data-dismiss]", notice).addEventListener("click", () => {
+  const dismiss = find("[data-dismiss]", notice);
+  dismiss.setAttribute("aria-label", phrase("dismiss", { title: data.title }));
+  dismiss.addEventListener("click", () => {
+    // Who dismisses by keyboard goes on with the next one.
+    const next = notice.nextElementSibling ?? notice.previousElementSibling;
     notice.remove();
+    (next ? find("[data-dismiss]", next) : find("#main")).focus({ preventScroll: true });
     if (ack && id) client.ack(id);
   });
   notices.prepend(notice);
