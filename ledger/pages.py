@@ -155,7 +155,7 @@ def _rules(user: User) -> list[Json]:
 
 
 def _run(run: RuleRun | None) -> Json | None:
-    return run and payloads.rule_run_data(run) | {"at": timestamp(run.created_at)}
+    return payloads.rule_run_data(run) | {"at": timestamp(run.created_at)} if run else None
 
 
 def _families(user: User) -> list[Json]:

@@ -74,16 +74,21 @@ def account(family: Family, alice: User) -> Account:
 
 @pytest.fixture
 def sit_down(browser: Browser, server: LiveServer) -> Iterator[Callable[..., Reader]]:
-    """``sit_down(alice)`` opens the ledger in a browser of her own; what its console complains of fails the test."""
+    """``sit_down(alice)`` opens the ledger in a browser of her own; what its console complains of fails the test.
+
+    ``path`` is another page, ``init_script`` runs before its scripts; other options are those of Playwright's context.
+    """
     readers: list[Reader] = []
 
-    def sit(user: User, *, base_url: str = server.url, init_script: str = "", **options: Any) -> Reader:
-        context = browser.new_context(base_url=base_url, locale="en-GB", **options)
+    def sit(
+        user: User, *, path: str = "/", base_url: str = server.url, init_script: str = "", **options: Any
+    ) -> Reader:
+        context = browser.new_context(base_url=base_url, **{"locale": "en-GB", **options})
         if init_script:
             context.add_init_script(init_script)
         context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": base_url}])
         readers.append(Reader(context))
-        return readers[-1].open("/")
+        return readers[-1].open(path)
 
     yield sit
     complaints = [complaint for reader in readers for complaint in reader.complaints]

@@ -31,7 +31,7 @@ class Reader:
     def open(self, path: str) -> Self:
         """Go to a page; return once it is live."""
         self.page.goto(path)
-        self.sees_state("Live")
+        expect(self.page.locator("#connection[data-state=live]")).to_have_count(1, timeout=15_000)
         self.loads = 0
         return self
 
@@ -78,6 +78,19 @@ class Reader:
         self.page.locator("#new-description").fill(description)
         self.page.locator("#new-payee").fill(payee)
         self.page.locator("#new button").click()
+
+    def look_for(self, **wanted: str) -> None:
+        """Fill in the filter's fields: ``search``, ``account_id`` (by its label), ``direction``, ``date_from`` …."""
+        for name, value in wanted.items():
+            field = self.page.locator(f"#filter [name={name}]")
+            if field.evaluate("field => field.tagName") == "SELECT":
+                field.select_option(label=value)
+            else:
+                field.fill(value)
+
+    def hears(self, news: str) -> None:
+        """Wait for the line that tells of what just happened."""
+        expect(self.page.locator("#news")).to_have_text(news)
 
     def change(self, description: str) -> Locator:
         """Open the dialog of a transaction and return it."""
