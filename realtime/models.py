@@ -39,13 +39,13 @@ class Outgoing(models.Model):
     """One event that waits for its place in the log. Lives from the business commit to the sequencing."""
 
     id = models.BigAutoField(primary_key=True)
-    event_id = models.UUIDField()
-    type = models.CharField(max_length=64)
-    topics = models.TextField(help_text=_("Topics, separated by spaces."))
-    data = models.TextField(help_text=_("The event's data as JSON, byte for byte as it will be sent."))
-    timestamp = models.DateTimeField()
-    ack = models.BooleanField(default=False)
-    expires = models.DateTimeField(null=True)
+    event_id = models.UUIDField(_("event id"))
+    type = models.CharField(_("type"), max_length=64)
+    topics = models.TextField(_("topics"), help_text=_("Topics, separated by spaces."))
+    data = models.TextField(_("data"), help_text=_("The event's data as JSON, byte for byte as it will be sent."))
+    timestamp = models.DateTimeField(_("committed"))
+    ack = models.BooleanField(_("wants an acknowledgement"), default=False)
+    expires = models.DateTimeField(_("expires"), null=True)
 
     class Meta:
         verbose_name = _("outgoing event")
@@ -63,17 +63,17 @@ class Outgoing(models.Model):
 class Event(models.Model):
     """One thing that happened on one topic, at its place in the log. Written once, never changed."""
 
-    position = models.PositiveBigIntegerField(primary_key=True)
-    topic = models.CharField(max_length=100)
-    seq = models.PositiveBigIntegerField()
-    event_id = models.UUIDField()
-    type = models.CharField(max_length=64)
-    data = models.TextField()
-    timestamp = models.DateTimeField()
+    position = models.PositiveBigIntegerField(_("position"), primary_key=True)
+    topic = models.CharField(_("topic"), max_length=100)
+    seq = models.PositiveBigIntegerField(_("place in the topic"))
+    event_id = models.UUIDField(_("event id"))
+    type = models.CharField(_("type"), max_length=64)
+    data = models.TextField(_("data"))
+    timestamp = models.DateTimeField(_("committed"))
     # The database's clock, as the statement that gives places names no more than it must. Null: before there was this.
-    sequenced_at = models.DateTimeField(null=True, db_default=Now())
-    ack = models.BooleanField(default=False)
-    expires = models.DateTimeField(null=True)
+    sequenced_at = models.DateTimeField(_("given its place"), null=True, db_default=Now())
+    ack = models.BooleanField(_("wants an acknowledgement"), default=False)
+    expires = models.DateTimeField(_("expires"), null=True)
 
     class Meta:
         verbose_name = _("event")
@@ -95,8 +95,8 @@ class Event(models.Model):
 class TopicHead(models.Model):
     """The newest seq of one topic."""
 
-    topic = models.CharField(max_length=100, primary_key=True)
-    seq = models.PositiveBigIntegerField()
+    topic = models.CharField(_("topic"), max_length=100, primary_key=True)
+    seq = models.PositiveBigIntegerField(_("place in the topic"))
 
     class Meta:
         verbose_name = _("topic head")
@@ -113,10 +113,12 @@ class LogHead(models.Model):
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    epoch = models.CharField(max_length=16, default=new_epoch_name)
-    position = models.PositiveBigIntegerField(default=0)
-    check_bits = models.PositiveIntegerField(default=0)
-    floor = models.PositiveBigIntegerField(default=0, help_text=_("Oldest position from which a replay is whole."))
+    epoch = models.CharField(_("epoch"), max_length=16, default=new_epoch_name)
+    position = models.PositiveBigIntegerField(_("position"), default=0)
+    check_bits = models.PositiveIntegerField(_("check bits"), default=0)
+    floor = models.PositiveBigIntegerField(
+        _("floor"), default=0, help_text=_("Oldest position from which a replay is whole.")
+    )
 
     class Meta:
         verbose_name = _("log head")
@@ -139,7 +141,7 @@ class Condition(models.Model):
     message = models.TextField(_("message"))
     process = models.CharField(_("process"), max_length=100, blank=True)
     since = models.DateTimeField(_("since"), auto_now_add=True)
-    until = models.DateTimeField()
+    until = models.DateTimeField(_("until"))
 
     class Meta:
         verbose_name = _("condition")
@@ -166,10 +168,12 @@ class Operations(models.Model):
 class Receipt(models.Model):
     """One user's confirmation of one event. There is no row before it is given."""
 
-    event_id = models.UUIDField()
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    transport = models.CharField(max_length=16)
-    acked_at = models.DateTimeField(auto_now_add=True)
+    event_id = models.UUIDField(_("event id"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", verbose_name=_("user")
+    )
+    transport = models.CharField(_("transport"), max_length=16)
+    acked_at = models.DateTimeField(_("acknowledged"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("receipt")
@@ -183,8 +187,8 @@ class Receipt(models.Model):
 class SpentTicket(models.Model):
     """A ticket that has been used, kept until it would have expired anyway."""
 
-    jti = models.CharField(max_length=64, primary_key=True)
-    expires_at = models.DateTimeField(db_index=True)
+    jti = models.CharField(_("ticket"), max_length=64, primary_key=True)
+    expires_at = models.DateTimeField(_("expires"), db_index=True)
 
     class Meta:
         verbose_name = _("spent ticket")

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 from django.db import models, router, transaction
 from django.db.models.expressions import BaseExpression
 from django.dispatch import Signal
+from django.utils.translation import gettext_lazy as _
 
 from realtime.conf import conf
 
@@ -146,7 +147,7 @@ class PublishingModel(models.Model):
     ``version`` counts the changes of a row. It is raised from the locked row, so two writers never give one twice.
     """
 
-    version = models.PositiveBigIntegerField(default=1, editable=False)
+    version = models.PositiveBigIntegerField(_("version"), default=1, editable=False)
     _locked: PublishingModel | None  # the row as locked, between the signals before and after a write
 
     objects = PublishingQuerySet.as_manager()

@@ -55,8 +55,12 @@ class Account(PublishingModel):
         INVESTMENT = "investment", _("investment")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    family = models.ForeignKey("accounts.Family", on_delete=models.PROTECT, related_name="accounts")
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="owned_accounts")
+    family = models.ForeignKey(
+        "accounts.Family", on_delete=models.PROTECT, related_name="accounts", verbose_name=_("family")
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="owned_accounts", verbose_name=_("owner")
+    )
     name = models.CharField(_("name"), max_length=100)
     type = models.CharField(_("type"), max_length=16, choices=Type, default=Type.CHECKING)
     currency = models.CharField(_("currency"), max_length=3, help_text=_("ISO 4217, as in EUR."))
@@ -65,9 +69,13 @@ class Account(PublishingModel):
         _("private"), default=False, help_text=_("Seen by its owner and those it is shared with, not by the family.")
     )
     shared_with: models.ManyToManyField[Any, Any] = models.ManyToManyField(
-        settings.AUTH_USER_MODEL, through="AccountShare", related_name="shared_accounts", blank=True
+        settings.AUTH_USER_MODEL,
+        through="AccountShare",
+        related_name="shared_accounts",
+        blank=True,
+        verbose_name=_("shared with"),
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = AccountQuerySet.as_manager()  # type: ignore[misc]
 
@@ -119,9 +127,11 @@ class AccountShare(PublishingModel):
     """One user beside the owner who may see a private account."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="shares")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="account_shares")
-    created_at = models.DateTimeField(auto_now_add=True)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="shares", verbose_name=_("account"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="account_shares", verbose_name=_("user")
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta(PublishingModel.Meta):
         verbose_name = _("account share")
@@ -143,7 +153,9 @@ class Balance(GuardedModel):
         "accounts, ledger.services.balances.recount() sets one right"
     )
 
-    account = models.OneToOneField(Account, on_delete=models.CASCADE, primary_key=True, related_name="balance_row")
+    account = models.OneToOneField(
+        Account, on_delete=models.CASCADE, primary_key=True, related_name="balance_row", verbose_name=_("account")
+    )
     balance = models.DecimalField(_("balance"), max_digits=19, decimal_places=4, default=Decimal)
     available_balance = models.DecimalField(
         _("available balance"),
@@ -152,8 +164,8 @@ class Balance(GuardedModel):
         default=Decimal,
         help_text=_("The balance less pending payments; pending receipts are not counted."),
     )
-    version = models.PositiveBigIntegerField(default=1)
-    updated_at = models.DateTimeField()
+    version = models.PositiveBigIntegerField(_("version"), default=1)
+    updated_at = models.DateTimeField(_("updated"))
 
     class Meta:
         verbose_name = _("balance")

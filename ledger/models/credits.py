@@ -20,11 +20,15 @@ class CreditBalance(GuardedModel):
     way = _WAY
 
     user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="credit_balance"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="credit_balance",
+        verbose_name=_("user"),
     )
     balance = models.DecimalField(_("balance"), max_digits=19, decimal_places=4, default=Decimal)
-    version = models.PositiveBigIntegerField(default=1)
-    updated_at = models.DateTimeField()
+    version = models.PositiveBigIntegerField(_("version"), default=1)
+    updated_at = models.DateTimeField(_("updated"))
 
     class Meta:
         verbose_name = _("credit balance")
@@ -54,12 +58,14 @@ class CreditEntry(GuardedModel):
         EXPIRY = "expiry", _("expiry")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="credit_entries")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="credit_entries", verbose_name=_("user")
+    )
     change = models.DecimalField(_("change"), max_digits=19, decimal_places=4)
     balance_after = models.DecimalField(_("balance after"), max_digits=19, decimal_places=4)
     reason = models.CharField(_("reason"), max_length=16, choices=Reason)
     metadata = models.JSONField(_("metadata"), default=dict, blank=True)
-    created_at = models.DateTimeField()
+    created_at = models.DateTimeField(_("created"))
 
     class Meta:
         ordering = ["-id"]

@@ -26,15 +26,30 @@ class Notification(PublishingModel):
     title = models.CharField(_("title"), max_length=200)
     message = models.TextField(_("message"), blank=True)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="notifications"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="notifications",
+        verbose_name=_("user"),
     )
     family = models.ForeignKey(
-        "accounts.Family", on_delete=models.CASCADE, null=True, blank=True, related_name="notifications"
+        "accounts.Family",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="notifications",
+        verbose_name=_("family"),
     )
     created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("created by"),
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
 
     class Meta(PublishingModel.Meta):
@@ -56,12 +71,14 @@ class IdempotencyKey(models.Model):
     """A request that has been answered: the same key with the same body gets the same answer again."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    key = models.CharField(max_length=255)
-    fingerprint = models.CharField(max_length=64, help_text=_("SHA-256 of method, path and body."))
-    status = models.PositiveSmallIntegerField(default=0)
-    response = models.TextField(blank=True, help_text=_("The answer as JSON, byte for byte."))
-    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", verbose_name=_("user")
+    )
+    key = models.CharField(_("key"), max_length=255)
+    fingerprint = models.CharField(_("fingerprint"), max_length=64, help_text=_("SHA-256 of method, path and body."))
+    status = models.PositiveSmallIntegerField(_("status"), default=0)
+    response = models.TextField(_("response"), blank=True, help_text=_("The answer as JSON, byte for byte."))
+    created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
 
     class Meta:
         verbose_name = _("idempotency key")

@@ -14,7 +14,9 @@ class Rule(PublishingModel):
     """When all of its conditions hold for a transaction, its category and payee are set."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    family = models.ForeignKey("accounts.Family", on_delete=models.CASCADE, related_name="rules")
+    family = models.ForeignKey(
+        "accounts.Family", on_delete=models.CASCADE, related_name="rules", verbose_name=_("family")
+    )
     name = models.CharField(_("name"), max_length=100)
     priority = models.IntegerField(
         _("priority"), default=0, help_text=_("Lower runs first; what one rule has set, a later one leaves alone.")
@@ -24,13 +26,22 @@ class Rule(PublishingModel):
     amount_min = models.DecimalField(_("least amount"), max_digits=19, decimal_places=4, null=True, blank=True)
     amount_max = models.DecimalField(_("greatest amount"), max_digits=19, decimal_places=4, null=True, blank=True)
     # CASCADE, for without its account the rule would suddenly match everywhere.
-    account = models.ForeignKey("Account", on_delete=models.CASCADE, null=True, blank=True, related_name="rules")
-    set_category = models.CharField(_("set category"), max_length=64, blank=True)
-    set_payee = models.ForeignKey("Payee", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    account = models.ForeignKey(
+        "Account", on_delete=models.CASCADE, null=True, blank=True, related_name="rules", verbose_name=_("account")
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    set_category = models.CharField(_("set category"), max_length=64, blank=True)
+    set_payee = models.ForeignKey(
+        "Payee", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("set payee")
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("created by"),
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta(PublishingModel.Meta):
         ordering = ["priority", "id"]
@@ -52,12 +63,14 @@ class RuleRun(models.Model):
         HISTORY = "history", _("on request, over history")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="runs")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="runs", verbose_name=_("rule"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("user")
+    )
     trigger = models.CharField(_("trigger"), max_length=8, choices=Trigger)
     matched_count = models.PositiveIntegerField(_("matched"), default=0)
     changed_count = models.PositiveIntegerField(_("changed"), default=0)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
         ordering = ["-id"]

@@ -38,10 +38,12 @@ class Payee(PublishingModel):
     """Someone a family pays, or is paid by."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    family = models.ForeignKey("accounts.Family", on_delete=models.CASCADE, related_name="payees")
+    family = models.ForeignKey(
+        "accounts.Family", on_delete=models.CASCADE, related_name="payees", verbose_name=_("family")
+    )
     name = models.CharField(_("name"), max_length=100)
     category = models.CharField(_("usual category"), max_length=64, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = PayeeQuerySet.as_manager()  # type: ignore[misc]
 
@@ -86,16 +88,27 @@ class Transfer(PublishingModel):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    family = models.ForeignKey("accounts.Family", on_delete=models.CASCADE, related_name="transfers")
-    from_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="transfers_out")
-    to_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="transfers_in")
+    family = models.ForeignKey(
+        "accounts.Family", on_delete=models.CASCADE, related_name="transfers", verbose_name=_("family")
+    )
+    from_account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="transfers_out", verbose_name=_("from account")
+    )
+    to_account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="transfers_in", verbose_name=_("to account")
+    )
     amount = models.DecimalField(_("amount"), max_digits=19, decimal_places=4)
     description = models.CharField(_("description"), max_length=200, blank=True)
     date = models.DateField(_("date"), default=timezone.localdate)
     created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("created by"),
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects = TransferQuerySet.as_manager()  # type: ignore[misc]
 
@@ -187,23 +200,43 @@ class Transaction(PublishingModel):
         VOID = "void", _("void")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="transactions")
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="transactions", verbose_name=_("account")
+    )
     amount = models.DecimalField(
         _("amount"), max_digits=19, decimal_places=4, help_text=_("Negative: money that leaves the account.")
     )
     status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.POSTED)
     description = models.CharField(_("description"), max_length=200, blank=True)
-    payee = models.ForeignKey(Payee, on_delete=models.SET_NULL, null=True, blank=True, related_name="transactions")
+    payee = models.ForeignKey(
+        Payee,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="transactions",
+        verbose_name=_("payee"),
+    )
     category = models.CharField(_("category"), max_length=64, blank=True)
     date = models.DateField(_("date"), default=timezone.localdate)
     created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("created by"),
     )
     transfer = models.ForeignKey(
-        Transfer, on_delete=models.CASCADE, null=True, blank=True, editable=False, related_name="transactions"
+        Transfer,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="transactions",
+        verbose_name=_("transfer"),
     )
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
     objects = TransactionQuerySet.as_manager()  # type: ignore[misc]
 

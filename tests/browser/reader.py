@@ -15,6 +15,18 @@ UNAVOIDABLE = re.compile(
     r"net::ERR_(CONNECTION|INTERNET|EMPTY|SOCKET|NETWORK|INCOMPLETE)|WebSocket connection to .* failed"
 )
 
+# No jitter: each wait is the shortest that there is.
+IMPATIENT = "Math.random = () => 0"
+
+# The page's own client, which any module that asks for it is given.
+RECORD = """async () => {
+  const { client } = await import("/static/ledger/page.js");
+  window.told = [];
+  window.states = [];
+  client.on("TransactionUpdate", (event) => window.told.push(event.data.data.description));
+  client.watch(({ state, transport }) => window.states.push(`${state} ${transport}`));
+}"""
+
 
 class Reader:
     """A browser with the ledger page open. ``complaints``: whatever its console holds against the page."""
@@ -107,3 +119,9 @@ class Reader:
 
     def _count_load(self) -> None:
         self.loads += 1
+
+
+def was_told(reader: Reader, *descriptions: str) -> None:
+    """Wait until a recording page was told of the last one, and see that it was told of each once, in order."""
+    reader.page.wait_for_function("last => window.told.includes(last)", arg=descriptions[-1], timeout=60_000)
+    assert reader.page.evaluate("window.told") == list(descriptions)

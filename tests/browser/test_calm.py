@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,14 +18,19 @@ from tests.browser.reader import Reader
 
 SitDown = Callable[..., Reader]
 
-WHERE = "selector => { const { x, y } = document.querySelector(selector).getBoundingClientRect(); return [x, y]; }"
+WHERE = """selector => {
+  const { x, y } = document.querySelector(selector).getBoundingClientRect();
+  return [x, y].map(Math.round);
+}"""
 
 
 @pytest.fixture
 def long_account(account: Account, alice: User) -> Account:
     """The account with more transactions than a window shows."""
     Transaction.objects.bulk_create(
-        Transaction(account=account, created_by=alice, amount="-1.00", description=f"Number {number}", date="2026-01-01")
+        Transaction(
+            account=account, created_by=alice, amount="-1.00", description=f"Number {number}", date="2026-01-01"
+        )
         for number in range(60)
     )
     return account
@@ -39,7 +45,7 @@ def test_what_comes_in_lights_up_and_moves_nothing_that_one_may_be_about_to_pres
     before = [where(at_alice.page, thing) for thing in things]
 
     notices.send("A notice", "Of some length, so that it would push the page down if it stood in it.", user=alice)
-    change(alice, 5, "reward")
+    change(alice, Decimal(5), "reward")
     spend(long_account, bob, "-12.50", "Bread and cheese, and a description that is longer than most of them are")
 
     expect(at_alice.page.locator("#notices .notice")).to_be_visible()
@@ -84,6 +90,6 @@ def test_the_line_of_news_says_what_became_of_a_row_and_is_read_aloud(
 
 
 def where(page: Page, selector: str) -> list[Any]:
-    """Where in the window an element is."""
+    """Where in the window an element is, in whole pixels: half a one is nobody's jump."""
     place: list[Any] = page.evaluate(WHERE, selector)
     return place

@@ -6,7 +6,9 @@ Separate because they are made of the demo's own rows, and because they show the
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -15,36 +17,59 @@ from playwright.sync_api import expect
 from accounts.models import User
 from config.env import BASE_DIR
 from ledger.models import Account, Transaction
+from ledger.services.credits import change
 from tests.browser.reader import Reader
 
 SitDown = Callable[..., Reader]
+Camera = Callable[[Reader, str], None]
 
 IMAGES = BASE_DIR / "docs" / "images"
-DESKTOP = {"viewport": {"width": 1280, "height": 860}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "color_scheme": "dark"}
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 860}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "color_scheme": "dark",
+}
+DEVICES = [pytest.param("", DESKTOP, id="desktop"), pytest.param("-phone", PHONE, id="phone")]
 
 
 @pytest.fixture
-def images(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Where pictures go: into the documentation when that was asked for."""
-    return IMAGES if request.config.getoption("--pictures") else tmp_path
+def camera(request: pytest.FixtureRequest, tmp_path: Path) -> Camera:
+    """``camera(reader, "ledger")`` takes a picture; into the documentation when that was asked for."""
+    images = IMAGES if request.config.getoption("--pictures") else tmp_path
+    images.mkdir(parents=True, exist_ok=True)
+
+    def take(reader: Reader, name: str) -> None:
+        # An animation is otherwise shown at its end, where nothing is lit up any more.
+        reader.page.screenshot(path=images / f"{name}.png", animations="allow")
+        assert (images / f"{name}.png").stat().st_size > 10_000
+
+    return take
 
 
-@pytest.mark.parametrize(("name", "device"), [("ledger", DESKTOP), ("ledger-phone", PHONE)])
-def test_the_demo_shows_what_bob_enters_as_it_comes(
-    name: str, device: dict[str, object], images: Path, transactional_db: None, sit_down: SitDown
+@pytest.mark.parametrize(("suffix", "device"), DEVICES)
+def test_the_demo_shows_what_happens_as_it_happens(
+    suffix: str, device: dict[str, Any], camera: Camera, transactional_db: None, sit_down: SitDown
 ) -> None:
     call_command("create_demo", verbosity=0)
-    at_alice = sit_down(User.objects.get(username="alice"), **device)
+    alice, admin = User.objects.get(username="alice"), User.objects.get(username="admin")
+    at_alice = sit_down(alice, **device)
 
     _bob_goes_shopping()
-
     expect(at_alice.row("Bread and cheese")).to_have_attribute("data-flash", "created")
     expect(at_alice.account("Everyday").locator("[data-moved]")).to_have_text("-€12.50")
-    images.mkdir(parents=True, exist_ok=True)
-    # An animation is otherwise shown at its end, where nothing is lit up any more.
-    at_alice.page.screenshot(path=images / f"{name}.png", animations="allow")
-    assert (images / f"{name}.png").stat().st_size > 10_000
+    camera(at_alice, f"ledger{suffix}")
+
+    at_alice.open("/credits")
+    change(alice, Decimal("-4.50"), "usage", {"feature": "report"})
+    expect(at_alice.page.locator("#entries > tr").first).to_have_attribute("data-flash", "created")
+    camera(at_alice, f"credits{suffix}")
+
+    at_admin = sit_down(admin, path="/debug", **device)
+    expect(at_admin.page.locator("#line [data-state]")).to_have_text("live")
+    change(admin, Decimal("25.00"), "reward", {"campaign": "welcome"})
+    expect(at_admin.page.locator("#frames > tr", has_text="CreditBalanceUpdate").first).to_be_visible()
+    camera(at_admin, f"debug{suffix}")
 
 
 def _bob_goes_shopping() -> None:

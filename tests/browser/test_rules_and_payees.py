@@ -14,6 +14,13 @@ from tests.browser.reader import Reader
 
 SitDown = Callable[..., Reader]
 
+RECORD_QUESTIONS = """async () => {
+  const { client } = await import("/static/ledger/page.js");
+  const ask = client.request.bind(client);
+  window.asked = [];
+  client.request = (resource, params) => (window.asked.push(resource), ask(resource, params));
+}"""
+
 
 @pytest.fixture
 def shop(account: Account) -> Payee:
@@ -100,25 +107,22 @@ def test_a_payee_is_suggested_while_one_types_and_taken_with_one_press(
     suggestions = at_alice.page.locator("#new .suggestion")
 
     at_alice.page.locator("#new-amount").fill("6")
-    at_alice.page.locator("#new-description").press_sequentially("tobacco 7")
+    at_alice.page.locator("#new-description").press_sequentially("tobacco again")
     expect(suggestions).to_have_text(["Corner shop"])
     suggestions.click()
     expect(at_alice.page.locator("#new-payee")).to_have_value("Corner shop")
     expect(suggestions).to_have_count(0)
     at_alice.page.locator("#new button.wide").click()
 
-    expect(at_alice.row("tobacco 7")).to_have_count(1)
-    assert Transaction.objects.get(description="tobacco 7").payee == shop
+    expect(at_alice.row("tobacco again")).to_have_count(1)
+    assert Transaction.objects.get(description="tobacco again").payee == shop
 
 
 def test_nothing_is_suggested_to_who_has_named_a_payee(
     account: Account, shop: Payee, alice: User, sit_down: SitDown
 ) -> None:
     at_alice = sit_down(alice)
-    at_alice.page.evaluate(
-        "async () => { const { client } = await import('/static/ledger/page.js'); const ask = client.request.bind(client);"
-        " window.asked = []; client.request = (name, params) => { window.asked.push(name); return ask(name, params); } }"
-    )
+    at_alice.page.evaluate(RECORD_QUESTIONS)
 
     at_alice.page.locator("#new-payee").fill("Somebody else")
     at_alice.page.locator("#new-description").press_sequentially("corner shop")

@@ -9,7 +9,16 @@ from accounts.models import Family, User
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ["/", "/accounts/login/", "/admin/", "/admin/ledger/transaction/", "/api/v1/docs", "/nowhere"]
+PAGES = [
+    "/",
+    "/credits",
+    "/debug",
+    "/accounts/login/",
+    "/admin/",
+    "/admin/ledger/transaction/",
+    "/api/v1/docs",
+    "/nowhere",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Family, User
-from ledger.models import Account, Transaction
+from ledger.models import Account, Rule, RuleRun, Transaction
 from ledger.pages import MOST_TRANSACTIONS
+from ledger.services.credits import change as change_credit
 from realtime.protocol.cursor import Cursor
+
+PATHS = ("/", "/data", "/credits", "/credits/data")
 
 
 @pytest.fixture
@@ -134,24 +138,106 @@ def test_how_many_queries_a_page_takes_does_not_grow_with_its_rows(client: Clien
     assert _queries(client) == few
 
 
+def test_a_rule_is_carried_with_what_it_did_last_for_this_user(
+    client: Client, alice: User, bob: User, account: Account
+) -> None:
+    rule = Rule.objects.create(family=account.family, name="Food", description_contains="bread", set_category="food")
+    for user, description in [(alice, "Bread"), (alice, "More bread"), (bob, "Milk")]:
+        Transaction.objects.create(account=account, created_by=user, amount="-1", description=description)
+    seen = {}
+    for user in (alice, bob):
+        client.force_login(user)
+        [seen[user.username]] = _page(client)["rules"]
+
+    assert [each["id"] for each in seen.values()] == [str(rule.pk)] * 2
+    assert seen["bob"]["last_run"] is None
+    last = seen["alice"]["last_run"]
+    assert (last["matched_count"], last["changed_count"], last["run_id"]) == (
+        1,
+        1,
+        str(RuleRun.objects.latest("pk").pk),
+    )
+
+
+def test_the_credits_page_and_its_data_carry_the_users_own_entries_newest_first(
+    client: Client, alice: User, bob: User
+) -> None:
+    change_credit(alice, Decimal(10), "purchase")
+    change_credit(alice, Decimal("-2.50"), "usage", {"feature": "report"})
+    change_credit(bob, Decimal(99), "reward")
+    client.force_login(alice)
+
+    page = _page(client, "/credits")
+
+    assert page["credit"]["balance"] == "7.50"
+    assert [(each["change"], each["balance_after"], each["metadata"]) for each in page["entries"]] == [
+        ("-2.50", "7.50", {"feature": "report"}),
+        ("10.00", "10.00", {}),
+    ]
+    assert client.get("/credits/data").json() == page
+
+
+def test_the_credits_page_is_for_who_is_signed_in(client: Client, db: None) -> None:
+    assert client.get("/credits")["Location"] == "/accounts/login/?next=/credits"
+    assert client.get("/credits/data").status_code == 401
+
+
+def test_a_page_is_in_the_language_that_was_chosen_else_in_the_one_the_browser_asks_for(
+    client: Client, bob: User, account: Account
+) -> None:
+    client.force_login(bob)
+    asked = client.get("/", headers={"accept-language": "zh-CN,zh;q=0.9"}).content.decode()
+
+    answer = client.post("/language", {"language": "en", "next": "/credits"}, headers={"accept-language": "zh-CN"})
+    chosen = client.get("/", headers={"accept-language": "zh-CN,zh;q=0.9"}).content.decode()
+
+    assert '<html lang="zh-hans">' in asked
+    assert "账户" in asked
+    assert (answer.status_code, answer["Location"]) == (302, "/credits")
+    assert '<html lang="en">' in chosen
+    assert "账户" not in chosen
+
+
+def test_the_choice_of_a_language_leads_to_no_other_site(client: Client, db: None) -> None:
+    answer = client.post("/language", {"language": "en", "next": "https://elsewhere.example/"})
+
+    assert answer["Location"] == "/"
+    cookie = answer.cookies["django_language"]
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
+
+
+def test_what_rest_refuses_is_said_in_the_language_the_client_asks_for(
+    client: Client, bob: User, account: Account
+) -> None:
+    client.force_login(bob)
+    body = {"account_id": str(account.pk), "amount": "0"}
+
+    answers = [
+        client.post("/api/v1/transactions", body, "application/json", headers={"accept-language": language}).json()
+        for language in ("en", "zh-Hans")
+    ]
+
+    assert [answer["amount"] for answer in answers] == [["Give an amount that is not zero."], ["金额不能为零。"]]
+
+
 def test_pages_are_kept_by_no_cache(client: Client, bob: User, account: Account) -> None:
     client.force_login(bob)
 
-    assert ["no-store" in client.get(path)["Cache-Control"] for path in ("/", "/data")] == [True, True]
+    assert ["no-store" in client.get(path)["Cache-Control"] for path in PATHS] == [True] * 4
 
 
 def test_no_page_holds_a_script_or_a_style_of_its_own(client: Client, bob: User, account: Account) -> None:
     sign_in = client.get("/accounts/login/").content.decode()
     client.force_login(bob)
-    ledger = client.get("/").content.decode()
+    ledger, credits = (client.get(path).content.decode() for path in ("/", "/credits"))
 
-    for page in (sign_in, ledger):
+    for page in (sign_in, ledger, credits):
         assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:", page) == []
         assert all("src=" in tag or "application/json" in tag for tag in re.findall(r"<script[^>]*>", page))
 
 
-def _page(client: Client) -> dict[str, Any]:
-    html = client.get("/").content.decode()
+def _page(client: Client, path: str = "/") -> dict[str, Any]:
+    html = client.get(path).content.decode()
     found = re.search(r'<script id="page-data" type="application/json">(.*?)</script>', html, re.DOTALL)
     assert found
     data: dict[str, Any] = json.loads(found[1])
