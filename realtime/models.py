@@ -135,7 +135,7 @@ class Condition(models.Model):
     ``until`` is a lease: what a process that died had to say ends by itself.
     """
 
-    name = models.CharField(max_length=160, primary_key=True)
+    name = models.CharField(_("name"), max_length=160, primary_key=True)
     kind = models.CharField(_("kind"), max_length=32)
     severity = models.CharField(_("severity"), max_length=8)
     message = models.TextField(_("message"))

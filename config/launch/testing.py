@@ -18,6 +18,8 @@ BROWSER = "tests/browser"
 TWICE = ("tests/realtime", "tests/accounts", "tests/ledger", "tests/contract", "tests/journeys")
 NOTHING_COLLECTED = 5
 PROCESSES = ["-n", "2", "--dist", "loadscope"]
+# Its tests share one server and one browser for the whole run, and a few take as long as all others of their module.
+STEALING = ("-n", "2", "--dist", "worksteal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def runs(arguments: list[str]) -> list[Run]:
         ),
         Run(name="postgresql-alone", database="postgresql", paths=postgresql, options=("-m", "alone")),
         Run(name="sqlite", database="sqlite", paths=sqlite, options=("-m", "not alone", *PROCESSES)),
-        Run(name="browser", database="postgresql", paths=in_browser, options=tuple(PROCESSES)),
+        Run(name="browser", database="postgresql", paths=in_browser, options=STEALING),
     ]
     return [each for each in every if each.paths]
 

@@ -66,7 +66,7 @@ class Reader:
 
     def sees_credit(self, balance: str) -> None:
         """Wait for the bar to show that credit balance."""
-        expect(self.page.locator("[data-credit]")).to_have_text(balance)
+        expect(self.page.locator(".bar [data-credit]")).to_have_text(balance)
 
     def sees_transactions(self, *descriptions: str) -> None:
         """Wait for exactly these transactions, newest first."""
