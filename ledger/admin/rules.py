@@ -28,7 +28,12 @@ class RuleAdmin(CascadingAdmin[Rule]):
     def run_over_history(self, request: HttpRequest, queryset: QuerySet[Rule]) -> None:
         for rule in queryset:
             run = rules.run_history(rule, request.user)  # type: ignore[arg-type]
-            self.message_user(request, f"{rule}: {run.changed_count} of {run.matched_count} changed")
+            self.message_user(
+                request,
+                _("{rule}: {matched} matched, {changed} changed").format(
+                    rule=rule, matched=run.matched_count, changed=run.changed_count
+                ),
+            )
 
 
 @admin.register(RuleRun)

@@ -77,10 +77,12 @@ def _check(amount: Decimal, reason: str, metadata: Mapping[str, Any]) -> None:
     if not check_credit(amount):
         raise AmountRefused(_("A change of credit is not zero."))
     if reason not in CreditEntry.Reason.values:
-        raise LedgerError(f"{reason!r} is no reason: {', '.join(CreditEntry.Reason.values)}.")
+        raise LedgerError(
+            _("{given} is no reason: {known}.").format(given=repr(reason), known=", ".join(CreditEntry.Reason.values))
+        )
     try:
         text = json.dumps(dict(metadata), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise LedgerError(f"Metadata is a JSON object: {error}.") from error
+        raise LedgerError(_("Metadata is a JSON object: {fault}.").format(fault=error)) from error
     if len(text) > MAX_METADATA:
-        raise LedgerError(f"Metadata has at most {MAX_METADATA} bytes.")
+        raise LedgerError(_("Metadata has at most {most} bytes.").format(most=MAX_METADATA))

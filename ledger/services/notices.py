@@ -25,7 +25,9 @@ def send(
     if user is not None and family is not None:
         raise LedgerError(_("A notice goes to a user or to a family, not to both: send two."))
     if level not in Notification.Level.values:
-        raise LedgerError(f"{level!r} is no level: {', '.join(Notification.Level.values)}.")
+        raise LedgerError(
+            _("{given} is no level: {known}.").format(given=repr(level), known=", ".join(Notification.Level.values))
+        )
     return Notification.objects.create(
         level=level,
         title=title,

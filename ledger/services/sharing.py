@@ -51,8 +51,10 @@ def account_updated(before: Account, after: Account, using: str) -> None:
     """
     if before.is_private != after.is_private and events.is_told(after, using):
         raise AlreadyTold(
-            "The same transaction has already changed this account or what is on it: make it private, or public, "
-            "before everything else, or in a transaction of its own."
+            _(
+                "The same transaction has already changed this account or what is on it: make it private, or public, "
+                "before everything else, or in a transaction of its own."
+            )
         )
     if (before.is_private, before.owner_id) != (after.is_private, after.owner_id):
         _tell_rights(before, after)

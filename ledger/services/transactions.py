@@ -20,7 +20,11 @@ def check(transaction: Transaction, using: str) -> None:
     account = balances.account(transaction.account_id, using)
     check_amount(transaction.amount, account.currency)
     if transaction.status not in Transaction.Status.values:
-        raise LedgerError(f"{transaction.status!r} is no status: {', '.join(Transaction.Status.values)}.")
+        raise LedgerError(
+            _("{given} is no status: {known}.").format(
+                given=repr(transaction.status), known=", ".join(Transaction.Status.values)
+            )
+        )
     _look_up_names(transaction, using)
     if transaction.payee is not None and transaction.payee.family_id != account.family_id:
         raise NotInFamily(_("The payee belongs to another family."))

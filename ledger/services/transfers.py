@@ -54,7 +54,11 @@ def change(transfer: Transfer, **changes: Any) -> Transfer:
     Other accounts make another transfer: delete this one. Returns the transfer as it now is.
     """
     if unknown := changes.keys() - {"amount", "description", "date", "status"}:
-        raise LedgerError(f"A transfer's {', '.join(sorted(unknown))} cannot be changed: delete it and make another.")
+        raise LedgerError(
+            _("A transfer's {names} cannot be changed: delete it and make another.").format(
+                names=", ".join(sorted(unknown))
+            )
+        )
     using = router.db_for_write(Transfer)
     both = touched.of_transfers(Transfer.objects.filter(pk=transfer.pk))
     with transaction.atomic(using=using), balances.operation(both, using=using), legs.together():

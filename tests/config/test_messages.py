@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gettext
 import io
 import re
@@ -17,6 +18,7 @@ from django.utils import translation
 from config.env import BASE_DIR
 from config.launch import messages
 from config.launch.messages import DOMAINS, LANGUAGES, Domain
+from ledger.errors import LedgerError
 
 EVERY = [pytest.param(domain, language, id=f"{domain.name}-{language}") for domain in DOMAINS for language in LANGUAGES]
 PLACE = re.compile(r"\{\w*\}|%\(\w+\)s|%s")
@@ -118,6 +120,19 @@ def test_the_admin_names_models_and_fields_in_chinese(model: type[Model]) -> Non
         named |= {"": str(model._meta.verbose_name), "plural": str(model._meta.verbose_name_plural)}
 
     assert {name: words for name, words in named.items() if not CHINESE.search(words)} == {}
+
+
+def test_what_the_ledger_refuses_is_said_in_words_that_can_be_translated() -> None:
+    refusals = {each.__name__ for each in [LedgerError, *LedgerError.__subclasses__()]}
+    plain = [
+        f"{path.relative_to(BASE_DIR)}:{call.lineno}"
+        for path in (BASE_DIR / "ledger").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in refusals
+        if call.args and isinstance(call.args[0], ast.Constant | ast.JoinedStr)
+    ]
+
+    assert plain == []
 
 
 def test_realtime_carries_its_own_words() -> None:
