@@ -14,7 +14,7 @@ import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connections
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 from pytest_django import DjangoDbBlocker
 
 from accounts.models import Family, User
@@ -86,7 +86,7 @@ def sit_down(browser: Browser, server: LiveServer) -> Iterator[Callable[..., Rea
         context = browser.new_context(base_url=base_url, **{"locale": "en-GB", **options})
         if init_script:
             context.add_init_script(init_script)
-        context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": base_url}])
+        sign_in(context, user, base_url)
         readers.append(Reader(context))
         return readers[-1].open(path)
 
@@ -95,6 +95,12 @@ def sit_down(browser: Browser, server: LiveServer) -> Iterator[Callable[..., Rea
     for reader in readers:
         reader.context.close()
     assert complaints == [], server.log()[-4000:]
+
+
+def sign_in(context: BrowserContext, user: User, base_url: str = "") -> None:
+    """Give a browser the user's session; ``base_url`` only for one that has no page open yet."""
+    url = base_url or context.pages[0].url
+    context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": url}])
 
 
 def session_of(user: User) -> str:

@@ -13,7 +13,7 @@ from accounts.models import User
 from ledger.models import Account, Transaction
 from ledger.services import notices
 from ledger.services.credits import change
-from tests.browser.conftest import spend
+from tests.browser.conftest import sign_in, spend
 from tests.browser.reader import Reader
 
 SitDown = Callable[..., Reader]
@@ -72,6 +72,30 @@ def test_who_reads_further_down_goes_on_reading_there(
     moved = at_alice.page.locator("#transactions > tr").nth(35)
     expect(moved.locator("[data-description]")).to_have_text(name)
     assert where(at_alice.page, "#transactions > tr:nth-child(36)") == before
+
+
+def test_what_is_being_typed_survives_a_reload_and_is_nobody_elses(
+    account: Account, alice: User, bob: User, sit_down: SitDown
+) -> None:
+    at_alice = sit_down(alice)
+    page = at_alice.page
+    page.locator("label[for=new-received]").click()
+    page.locator("#new-amount").fill("7")
+    page.locator("#new-description").press_sequentially("Half a sentence")
+
+    page.get_by_role("button", name="简体中文").click()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-hans")
+    expect(page.locator("#new-description")).to_have_value("Half a sentence")
+    expect(page.locator("#new-received")).to_be_checked()
+    page.locator("#new button.wide").click()
+    at_alice.sees_balance("Everyday", "€107.00")
+    at_alice.open("/")
+    expect(page.locator("#new-description")).to_have_value("")
+    page.locator("#new-description").fill("Alice's own")
+    sign_in(at_alice.context, bob)
+    at_alice.open("/")
+
+    expect(page.locator("#new-description")).to_have_value("")
 
 
 def test_the_line_of_news_says_what_became_of_a_row_and_is_read_aloud(

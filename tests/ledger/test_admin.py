@@ -315,4 +315,4 @@ def test_a_rule_is_run_over_what_the_staff_member_may_see(staff: Client, account
         page("rule_changelist"), {"action": "run_over_history", "_selected_action": [rule.pk]}, follow=True
     )
 
-    assert said(response) == ["All: 0 of 0 changed"]
+    assert said(response) == ["All: 0 matched, 0 changed"]

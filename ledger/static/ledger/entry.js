@@ -7,7 +7,9 @@
  */
 
 import { fill, find, openToggle, phrase } from "./dom.js";
+import { keepDraft } from "./draft.js";
 import { faultsOf, fieldsOf, offerAccounts, offerPayees, read, refusalsOf, showFaults, today } from "./forms.js";
+import { page } from "./page.js";
 import { payeeIdFor } from "./payees.js";
 import { newKey, send } from "./server.js";
 import { openSuggesting } from "./suggesting.js";
@@ -28,6 +30,8 @@ export function openEntry(book, urls, hear) {
   let key = null;
   fieldsOf(form).date.value = today();
 
+  // An account that was chosen is there to be chosen only once the book is open.
+  let keep = () => {};
   openSuggesting(form, book);
   openToggle("#entry-toggle", () => fieldsOf(form).amount.focus());
   form.addEventListener("input", () => {
@@ -59,6 +63,7 @@ export function openEntry(book, urls, hear) {
     EMPTIED.forEach((name, index) => {
       if (fieldsOf(form)[name].value === typed[index]) fieldsOf(form)[name].value = "";
     });
+    keep();
     fieldsOf(form).amount.focus();
     const { id } = answer.data;
     hear({ type: "TransactionUpdate", data: { action: "created", transaction_id: id, data: answer.data } });
@@ -72,6 +77,12 @@ export function openEntry(book, urls, hear) {
   }
 
   return {
+    /** Fill in what was being typed when the page was left. Once, after the first `show`. */
+    restore() {
+      keep = keepDraft(form, page.user.id);
+      offerPayees(form, book);
+    },
+
     /** Show or hide the form and renew its choices; what is typed stays. */
     show() {
       find("#entry").hidden = !book.accounts.some(({ id }) => book.mayWrite(id));

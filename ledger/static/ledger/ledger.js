@@ -35,6 +35,7 @@ open((fresh) => {
   showAll();
   filter.again();
 });
+entry.restore();
 for (const type of ["TransactionUpdate", "AccountUpdate", "AccountBalanceUpdate", "PayeeUpdate"]) client.on(type, hear);
 
 /** Take in an event, or what the server made of a request as if it were one. @param {any} event */
