@@ -18,7 +18,7 @@ from tests.ledger.conftest import Told
 def test_a_change_is_an_entry_a_balance_and_an_event(alice: User, told: Callable[..., list[Told]]) -> None:
     told()
 
-    credit.change(alice, Decimal("12.50"), "purchase", {"package": "small"})
+    purchase = credit.change(alice, Decimal("12.50"), "purchase", {"package": "small"})
     entry = credit.change(alice, Decimal("-2.50"), "usage")
 
     assert (entry.change, entry.balance_after) == (Decimal("-2.50"), Decimal("10.00"))
@@ -27,6 +27,7 @@ def test_a_change_is_an_entry_a_balance_and_an_event(alice: User, told: Callable
     assert (first.type, first.topics) == ("CreditBalanceUpdate", {f"user:{alice.pk}"})
     assert first.data == {
         "user_id": str(alice.pk),
+        "entry_id": str(purchase.pk),
         "balance": "12.50",
         "change": "12.50",
         "reason": "purchase",

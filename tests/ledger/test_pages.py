@@ -84,6 +84,7 @@ def test_a_stranger_sees_nothing_of_the_family(client: Client, charlie: User, ac
     assert (page["families"], page["accounts"], page["transactions"], page["payees"]) == ([], [], [], [])
 
 
+@pytest.mark.django_db(transaction=True)  # who sees an account is changed in a transaction of its own
 def test_a_private_account_is_on_its_owners_page_alone(
     client: Client, alice: User, bob: User, account: Account
 ) -> None:

@@ -48,6 +48,8 @@ def outbox(alice: User, bob: User, family: Family) -> list[Outgoing]:
     change_credit(bob, Decimal(5), "reward", {"for": "loyalty"})
     for whom in ({"user": bob}, {"family": family}, {}):
         notices.send("Hello", "World", level="success", **whom)
+    # As if it had been committed: who sees an account is changed in a transaction of its own.
+    earlier = _taken()
     savings.is_private = True
     savings.save()
     bread.delete()
@@ -56,7 +58,13 @@ def outbox(alice: User, bob: User, family: Family) -> list[Outgoing]:
     family.name = "Smith & Co"
     family.save()
     Membership.objects.get(user=bob).delete()
-    return list(Outgoing.objects.exclude(topics__startswith="control:").order_by("pk"))
+    return earlier + _taken()
+
+
+def _taken() -> list[Outgoing]:
+    rows = list(Outgoing.objects.order_by("pk"))
+    Outgoing.objects.all().delete()
+    return [row for row in rows if not row.topics.startswith("control:")]
 
 
 EPHEMERAL = {"PresenceUpdate"}  # said by the hubs to each other, never by publish()
