@@ -69,11 +69,12 @@ test("a change of something that was found is told, of anything else not", () =>
   search.take([row("1")]);
 
   const changed = search.apply(update("updated", row("1", { version: 2 })));
+  const again = search.apply(update("updated", row("1", { version: 2 })));
   const gone = search.apply(update("deleted", row("1", { version: 2 })));
   const other = search.apply(update("created", row("9")));
 
   assert.deepEqual([changed.action, changed.before.version, changed.after.version], ["updated", 1, 2]);
-  assert.deepEqual([gone.action, gone.after, other], ["deleted", null, null]);
+  assert.deepEqual([gone.action, gone.after, other, again], ["deleted", null, null, null]);
   assert.deepEqual(ids(search), ["9"]);
 });
 
