@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from typing import Self
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Request, expect
 
 # Only said by the browser itself, of a server that is away or a network that is cut: no script can keep it quiet.
 UNAVOIDABLE = re.compile(
     r"net::ERR_(CONNECTION|INTERNET|EMPTY|SOCKET|NETWORK|INCOMPLETE)|WebSocket connection to .* failed"
 )
+
+OWN = ("http://127.0.0.1:", "data:", "blob:http://127.0.0.1:")
 
 # No jitter: each wait is the shortest that there is.
 IMPATIENT = "Math.random = () => 0"
@@ -38,6 +40,7 @@ class Reader:
         self.loads = 0
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._note_stranger)
         self.page.on("load", lambda _: self._count_load())
 
     def open(self, path: str) -> Self:
@@ -116,6 +119,11 @@ class Reader:
         # Django's admin names no icon, so the browser asks for one.
         if is_complaint and not message.location["url"].endswith("/favicon.ico"):
             self.complaints.append(message.text)
+
+    def _note_stranger(self, request: Request) -> None:
+        """A page asks its own server and nobody else."""
+        if not request.url.startswith(OWN):
+            self.complaints.append(f"asks {request.url}")
 
     def _count_load(self) -> None:
         self.loads += 1
