@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,11 +14,8 @@ from config.env import BASE_DIR
 from config.launch import node
 from tests.live import LiveServer
 
-CLIENTS = BASE_DIR / "clients"
 OLDEST_NODE = (20, 19)  # the first that takes a plain .js file for a module by what is in it
 HAS_WEBSOCKET = (22, 0)
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
@@ -33,20 +31,49 @@ def node_packages() -> Path:
 
 
 @pytest.fixture(scope="session")
-def pack(node_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """``pack("js")`` gives the tarball that would be published. It is made from a copy: nothing is left in clients/."""
-    workshop = tmp_path_factory.mktemp("packing")
-    for source in ("clients", "realtime/static"):
+def workshop(node_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what packages are made of, in which nothing is packed yet: nothing is left in the checkout."""
+    workshop = tmp_path_factory.mktemp("workshop")
+    for source in ("clients", "realtime/static", "tests/browser/js"):
         shutil.copytree(BASE_DIR / source, workshop / source, ignore=shutil.ignore_patterns("node_modules", "dist"))
     shutil.copy(BASE_DIR / "LICENSE", workshop)
-    (workshop / "clients" / "node_modules").symlink_to(node_packages)
+    modules = workshop / "clients" / "node_modules"
+    modules.mkdir()
+    for package in node_packages.iterdir():
+        if package.name != "@realtime-ledger":
+            (modules / package.name).symlink_to(package)
+    return workshop / "clients"
+
+
+@pytest.fixture(scope="session")
+def pack(workshop: Path) -> Callable[[str], Path]:
+    """``pack("js")`` gives the tarball that would be published."""
 
     def pack(name: str) -> Path:
-        made = call("npm", "pack", "--silent", cwd=workshop / "clients" / name)
+        made = call("npm", "pack", "--silent", cwd=workshop / name)
         assert made.returncode == 0, made.stderr
-        return workshop / "clients" / name / made.stdout.strip().splitlines()[-1]
+        return workshop / name / made.stdout.strip().splitlines()[-1]
 
     return pack
+
+
+@pytest.fixture(scope="session")
+def unpack(workshop: Path, pack: Callable[[str], Path], tarball: Path) -> Callable[[str], None]:
+    """``unpack("react")`` puts it, as it is packed, where node finds it, beside the packed client."""
+
+    def unpack(name: str) -> None:
+        archive, package = (tarball, "client") if name == "js" else (pack(name), name)
+        place = workshop / "node_modules" / "@realtime-ledger" / package
+        if place.is_symlink():
+            place.unlink()
+        place.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(archive) as files:
+            files.extractall(place.parent, filter="data")
+        shutil.rmtree(place)
+        (place.parent / "package").rename(place)
+
+    unpack("js")
+    return unpack
 
 
 @pytest.fixture(scope="session")
@@ -65,9 +92,9 @@ def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture
-def server(transactional_db: None) -> Iterator[LiveServer]:
-    """The real server, on the test database."""
+@pytest.fixture(scope="session")
+def running_server(django_db_setup: None) -> Iterator[LiveServer]:
+    """The real server, on the test database; one for all tests."""
     with LiveServer() as server:
         yield server
 

@@ -7,6 +7,8 @@ import json
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from accounts.models import Family, User
 from config.env import BASE_DIR
 from ledger.models import Account
@@ -69,13 +71,16 @@ def test_the_tarball_holds_the_modules_as_the_server_serves_them_and_their_types
     assert set(packed) == {*modules, *types, "LICENSE", "README.md", "package.json"}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_from_an_empty_folder_it_connects_over_every_transport(
-    alice: User, family: Family, server: LiveServer, installed: Path
+    alice: User, family: Family, running_server: LiveServer, installed: Path
 ) -> None:
     Account.objects.create(family=family, owner=alice, name="Everyday", type="checking", currency="EUR")
     (installed / "connect.mjs").write_text(CONNECT)
 
-    done = call(*node_with_websocket(), "connect.mjs", f"{server.ws_url}/ws", access_token(alice), cwd=installed)
+    done = call(
+        *node_with_websocket(), "connect.mjs", f"{running_server.ws_url}/ws", access_token(alice), cwd=installed
+    )
 
     assert done.returncode == 0, done.stderr
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
