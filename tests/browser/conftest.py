@@ -29,8 +29,11 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--pictures`` takes those of the documentation anew."""
+    """``--pictures`` takes those of the documentation anew; ``--seconds N`` measures N times how the page falls."""
     parser.addoption("--pictures", action="store_true", help="write the pictures in docs/images anew")
+    parser.addoption(
+        "--seconds", type=int, default=0, metavar="N", help="measure N times how the page falls and climbs"
+    )
 
 
 @pytest.fixture(scope="session")
