@@ -14,6 +14,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from config.health import healthz
 from ledger.api.polling import BalancePollView
+from realtime.exposition import MetricsView
 
 api_urlpatterns: list[URLPattern | URLResolver] = [
     path("schema", SpectacularAPIView.as_view(), name="schema"),
@@ -31,6 +32,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("language", set_language, name="language"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
     # Browsers ask for it on pages that name no icon, as the admin's.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}ledger/icon.svg"), name="favicon"),
     path("", include("ledger.pages")),

@@ -23,6 +23,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Dotted path of a callable (user, token payload) -> bool; empty admits every active user."),
     ] = ""
     ALLOWED_ORIGINS: Annotated[list[str], Meta(description="Origins that may connect, as scheme://host[:port].")] = []
+    METRICS_TOKEN: Annotated[
+        str,
+        Meta(
+            pattern=r"^([!-~]{32,})?$",
+            description="Bearer token that may read the metrics, 32 characters or more; empty: staff alone may.",
+        ),
+    ] = ""
     QUERY_TOKEN: Annotated[bool, Meta(description="Whether ?token= is accepted as a credential.")] = True
     TICKET_LIFETIME: Annotated[float, Meta(gt=0, description="Seconds for which a one-time ticket is good.")] = 30
     # Sequencing and announcing

@@ -12,6 +12,7 @@ from functools import partial
 
 import uvicorn
 
+from config.launch import measuring
 from config.launch.workers import Workers
 
 # The protocol's own limit is 1 MiB; a little above it, so that the refusal is ours and has a code.
@@ -57,7 +58,8 @@ def serve(listener: socket.socket, options: ServerOptions, *, ready: Callable[[s
     scheme = "https" if options.certificate else "http"
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
     workers = Workers(partial(work, options), listener, count=options.workers, drain=options.drain)
-    return workers.run(partial(ready, url))
+    with measuring.together():
+        return workers.run(partial(ready, url))
 
 
 def work(options: ServerOptions, listener: socket.socket, ready: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ kernel ends it with this process.
 
 import multiprocessing
 import os
+import secrets
 import signal
 import socket
 import time
@@ -16,7 +17,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
+from config.launch import measuring
 from config.services.supervisor import die_with
+from realtime import process
 
 Work = Callable[[socket.socket, Callable[[], None]], None]
 """What a worker does until it gets SIGTERM: serve the socket, and call the second argument once it does."""
@@ -29,11 +32,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Worker:
     """One worker process, and the pipe on which it says that it is ready."""
 
-    def __init__(self, work: Work, listener: socket.socket) -> None:
+    def __init__(self, work: Work, listener: socket.socket, family: str, place: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.said, says = context.Pipe(duplex=False)
         self.is_ready = False
-        self.process: SpawnProcess = context.Process(target=_run, args=(work, listener, says, os.getpid()))
+        arguments = (work, listener, says, os.getpid(), family, place)
+        self.process: SpawnProcess = context.Process(target=_run, args=arguments)
         self.process.start()
         says.close()
 
@@ -63,6 +67,7 @@ class Workers:
         self._drain = drain
         self._workers: list[Worker] = []
         self._were_ready = False
+        self._family = secrets.token_hex(8)  # the first name of all that ever run here
 
     def run(self, ready: Callable[[], None]) -> bool:
         """Serve until SIGINT or SIGTERM. Calls ``ready()`` once all workers are.
@@ -70,7 +75,7 @@ class Workers:
         Returns False when a worker ended before any of them had ever been ready: another try would end alike.
         """
         with _stop_signals() as stopped:
-            self._workers = [self._start() for _ in range(self._count)]
+            self._workers = [self._start(place) for place in range(self._count)]
             try:
                 while not self._wait(stopped):
                     self._hear(ready)
@@ -80,8 +85,8 @@ class Workers:
                 self._stop()
         return True
 
-    def _start(self) -> Worker:
-        return Worker(self._work, self._listener)
+    def _start(self, place: int) -> Worker:
+        return Worker(self._work, self._listener, self._family, place)
 
     def _wait(self, stopped: socket.socket) -> bool:
         """Wait for something to happen; return whether it is the signal to stop."""
@@ -108,7 +113,8 @@ class Workers:
             worker.end(time.monotonic())
             if not worker.is_ready:
                 time.sleep(PAUSE)
-            self._workers[place] = self._start()
+            measuring.leave_place(place)
+            self._workers[place] = self._start(place)
         return True
 
     def _stop(self) -> None:
@@ -139,9 +145,11 @@ def _stop_signals() -> Iterator[socket.socket]:
                 signal.signal(signum, handler)
 
 
-def _run(work: Work, listener: socket.socket, says: Connection, parent: int) -> None:
-    """Be a worker process."""
+def _run(work: Work, listener: socket.socket, says: Connection, parent: int, family: str, place: int) -> None:
+    """Be a worker process, in the name of whoever had that place before."""
     die_with(parent)
+    process.be(f"{family}-{place}")
+    measuring.take_place(place)
 
     def ready() -> None:
         says.send(True)

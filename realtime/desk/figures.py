@@ -1,6 +1,6 @@
 """What one process says of itself, and what the words of all processes come to together.
 
-Pure: when it is said, and how it gets from process to process, is ``desk``'s business.
+When it is said, and how it gets from process to process, is ``desk``'s business.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct
 
+from realtime.metrics import metrics
 from realtime.protocol.entry import Entry
 
 STEP = 1.25  # between two classes of latency: what is read from them is at most so much too high
@@ -107,8 +108,9 @@ class Tally:
                 self._traffic[entry.topic] += count
                 oldest = oldest or entry
         if oldest is not None:
-            waited = now - datetime.fromisoformat(oldest.timestamp)
-            self._latency[class_of(waited.total_seconds() * 1000)] += 1
+            waited = (now - datetime.fromisoformat(oldest.timestamp)).total_seconds()
+            self._latency[class_of(waited * 1000)] += 1
+            metrics.latency.observe(max(0.0, waited))
 
     def taken(self) -> tuple[int, dict[int, int], Counter[str]]:
         """Events, latencies and deliveries by topic since it was last asked."""
