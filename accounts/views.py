@@ -15,14 +15,14 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, mixins, status, viewsets
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import AuthenticationFailed, NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework_simplejwt.views import TokenViewBase
 
-from accounts import access, members, sessions
+from accounts import access, locks, members, sessions
 from accounts.models import Family, Membership, User
 from accounts.serializers import (
     FamilySerializer,
@@ -54,6 +54,16 @@ class SignInView(TokenViewBase):
 
     serializer_class = SignInSerializer
     throttle_classes = [SignInThrottle]
+
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Check name and password, unless this address has guessed too often."""
+        try:
+            response = super().post(request, *args, **kwargs)
+        except AuthenticationFailed:
+            locks.refuse_locked(request)
+            raise
+        locks.forgive(request, str(dict(request.data)[User.USERNAME_FIELD]))
+        return response
 
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")

@@ -58,6 +58,8 @@ class Environment:
     tls_certificate: str
     tls_key: str
     proxies: tuple[str, ...]
+    sign_in_failures: int
+    sign_in_pause: int
     static_root: str
     log_level: str
     realtime: Mapping[str, Any]
@@ -118,6 +120,8 @@ def read(values: MutableMapping[str, str]) -> Environment:
         tls_certificate=source.str("TLS_CERTIFICATE", default=""),
         tls_key=source.str("TLS_KEY", default=""),
         proxies=_listed(source, "PROXIES", (), _network),
+        sign_in_failures=_number(source, "SIGN_IN_FAILURES", default=10, least=1),
+        sign_in_pause=_number(source, "SIGN_IN_PAUSE", default=15 * 60, least=1),
         static_root=source.str("STATIC_ROOT", default=""),
         log_level=_text(source, "LOG_LEVEL", "INFO", _log_level),
         realtime=_realtime(values),

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",
     "realtime",
     "accounts",
     "ledger",
@@ -61,6 +62,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: it puts its answer in the place of a sign-in's
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -134,6 +136,22 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+
+# The first asks whether somebody has guessed too often; the second knows the passwords.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = ENVIRONMENT.sign_in_failures
+AXES_COOLOFF_TIME = timedelta(seconds=ENVIRONMENT.sign_in_pause)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "accounts.locks.locked_page"
+AXES_CLIENT_IP_CALLABLE = "accounts.locks.address_of"
+AXES_RESET_ON_SUCCESS = True
+# Who is locked out cannot stay so by going on, and leaves no more rows.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+# Of a request that failed the admin shows neither what was typed nor what stood in its address.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "password", "csrfmiddlewaretoken", "next"]
+AXES_SENSITIVE_PARAMETERS += ["token", "ticket", "access", "refresh"]
 
 SIMPLE_JWT = {
     "SIGNING_KEY": ENVIRONMENT.jwt_signing_key,

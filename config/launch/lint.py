@@ -35,6 +35,8 @@ CHECKS: tuple[tuple[str, dict[str, str]], ...] = (
 def lint() -> int:
     """Run every check, also after one has failed; return 0 when all passed."""
     failed = [line for line, variables in CHECKS if not _passes(line, variables)]
+    if not _locks_pass():
+        failed.append("the locks")
     if not _scripts_pass():
         failed.append("tsc")
     for line in failed:
@@ -46,6 +48,13 @@ def _passes(line: str, variables: dict[str, str]) -> bool:
     print(f"$ {line}", flush=True)
     program, *arguments = shlex.split(line)
     return run([str(BIN / program), *arguments], env.variables() | variables) == 0
+
+
+def _locks_pass() -> bool:
+    from config.launch import locks  # with packages that only this needs
+
+    print("$ the locks, against requirements/unsafe.toml", flush=True)
+    return locks.locks() == 0
 
 
 def _scripts_pass() -> bool:
