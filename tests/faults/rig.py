@@ -36,6 +36,7 @@ from tests.faults.proxy import TcpProxy
 from tests.faults.tables import Tables, address_of
 from tests.faults.world import World
 from tests.live import LiveServer
+from tests.servers import CROWD
 
 WORKERS = 2
 PORT = 8000
@@ -260,6 +261,7 @@ class Rig:
                 "ALLOWED_HOSTS": f"{self.network.host},127.0.0.1",
                 "LOG_LEVEL": "WARNING",
             }
+            | CROWD
             | self._planted()
         )
 
