@@ -26,6 +26,7 @@ SHORTEST_KEY = 32  # bytes; below, an HMAC key can be guessed faster than a hash
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
 LOSES_IN_SILENCE = "channels_redis.core.RedisChannelLayer"
 OLDEST_DAPHNE = "4.2.3"
+CORE_WAITS = 5  # seconds in one BZPOPMIN of the core layer, and redis-py's time-out where none is given
 
 
 @register()
@@ -163,9 +164,22 @@ def layer_reaches_other_processes(app_configs: Any, **kwargs: Any) -> list[Check
                 f"{backend} drops over capacity in silence and goes deaf after FLUSHALL.",
                 hint="Use channels_redis.pubsub.RedisPubSubChannelLayer.",
                 id="realtime.W008",
-            )
+            ),
+            *_idle_sockets_are_cut(settings.CHANNEL_LAYERS["default"].get("CONFIG", {})),
         ]
     return []
+
+
+def _idle_sockets_are_cut(config: dict[str, Any]) -> Iterator[CheckMessage]:
+    """The core layer waits in Redis for longer than redis-py, as it is by default, waits for an answer."""
+    hosts = config.get("hosts", [("localhost", 6379)])
+    timeouts = [host.get("socket_timeout", CORE_WAITS) if isinstance(host, dict) else CORE_WAITS for host in hosts]
+    if any(timeout is not None and timeout <= CORE_WAITS for timeout in timeouts):
+        yield checks.Warning(
+            f"The channel layer's socket_timeout is {CORE_WAITS} s or less: each socket with nothing to hear is cut.",
+            hint=f"Give each of CONFIG['hosts'] a 'socket_timeout' well above {CORE_WAITS}, or use the pubsub layer.",
+            id="realtime.W011",
+        )
 
 
 def _numbers(name: str) -> tuple[int, ...]:

@@ -6,13 +6,14 @@ import sys
 
 import pytest
 
+from config import env
 from config.env import BASE_DIR
 from config.launch.lint import PRODUCTION
 
 FINDS = [
     ({}, ""),
     ({"PROXIES": ""}, "config.W001"),
-    ({"PROXIES": "", "HTTPS": "0"}, "security.W008"),
+    ({"DEBUG": "1", "SECRET_KEY": env.DEFAULT_SECRET_KEY}, "config.W002"),
     ({"PROXIES": "", "TLS_CERTIFICATE": "/etc/ssl/ledger.pem"}, ""),
 ]
 

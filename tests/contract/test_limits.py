@@ -173,9 +173,18 @@ async def test_half_a_request_is_not_waited_for(narrow: LiveServer, half: bytes)
     assert answer.startswith(b"HTTP/1.1 408 ") or answer == b""
 
 
-async def test_a_connection_that_says_nothing_is_not_kept(narrow: LiveServer) -> None:
-    with socket.create_connection(("127.0.0.1", narrow.port), timeout=5 * PATIENCE) as client:
-        assert await asyncio.to_thread(rest_of, client) == b""
+async def test_a_connection_that_says_nothing_is_not_kept_and_one_that_was_let_in_is(
+    narrow: LiveServer, world: World
+) -> None:
+    quiet = from_address(gateway(narrow, world, world.account_topic), "203.0.113.40")
+    stream = from_address(StreamClient(narrow.url, access_token(world.bob)), "203.0.113.41")
+    async with connected(quiet, stream):
+        with socket.create_connection(("127.0.0.1", narrow.port), timeout=5 * PATIENCE) as client:
+            assert await asyncio.to_thread(rest_of, client) == b""
+
+        await work(spend, world)
+        await quiet.events(2)
+        await stream.events(2)
 
 
 def rest_of(client: socket.socket) -> bytes:

@@ -25,7 +25,7 @@ def found(*, handlers=()):
         root.handlers = before
 
 
-OURS = {f"realtime.{kind}00{n}" for kind in "EW" for n in range(1, 10)} | {"realtime.W010"}
+OURS = {f"realtime.{kind}00{n}" for kind in "EW" for n in range(1, 10)} | {"realtime.W010", "realtime.W011"}
 
 
 @pytest.fixture(autouse=True)
@@ -143,3 +143,22 @@ def test_a_layer_that_does_not_do_is_named(settings, backend, complaint):
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
 
     assert found() == {complaint}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "is_named"),
+    [
+        (["redis://127.0.0.1:6379/0"], True),
+        ([("127.0.0.1", 6379)], True),
+        ([{"address": "redis://127.0.0.1:6379/0"}], True),
+        ([{"address": "redis://127.0.0.1:6379/0", "socket_timeout": 5}], True),
+        ([{"address": "redis://127.0.0.1:6379/0", "socket_timeout": 30}], False),
+        ([{"address": "redis://127.0.0.1:6379/0", "socket_timeout": None}], False),
+    ],
+)
+def test_a_core_layer_that_cuts_idle_sockets_is_named(settings, hosts, is_named):
+    settings.CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": hosts}}
+    }
+
+    assert ("realtime.W011" in found()) == is_named
