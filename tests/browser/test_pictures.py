@@ -65,6 +65,8 @@ def test_the_demo_shows_what_happens_as_it_happens(
     expect(at_alice.page.locator("#entries > tr").first).to_have_attribute("data-flash", "created")
     camera(at_alice, f"credits{suffix}")
 
+    camera(sit_down(alice, locale="zh-CN", **device), f"ledger-zh{suffix}")
+
     at_admin = sit_down(admin, path="/debug", **device)
     expect(at_admin.page.locator("#line [data-state]")).to_have_text("live")
     change(admin, Decimal("25.00"), "reward", {"campaign": "welcome"})
