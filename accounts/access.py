@@ -60,6 +60,10 @@ class FamilyKind(Kind):
     def automatic(self, user: Someone) -> set[str]:
         return _keys(_memberships_of(user))
 
+    def audience(self, key: str) -> QuerySet[User]:
+        members = Membership.objects.filter(family=UUID(key), is_active=True)
+        return User.objects.filter(is_active=True, pk__in=members.values("user"))
+
     def rows(self, keys: Collection[str] | None = None) -> list[QuerySet[Any]]:
         rows = Membership.objects.filter(user=OuterRef("pk"), is_active=True)
         return [
@@ -79,6 +83,9 @@ class UserKind(Kind):
 
     def automatic(self, user: Someone) -> set[str]:
         return {str(key) for key in _active(user).values_list("pk", flat=True)}
+
+    def audience(self, key: str) -> QuerySet[User]:
+        return User.objects.filter(pk=UUID(key), is_active=True)
 
     def rows(self, keys: Collection[str] | None = None) -> list[QuerySet[Any]]:
         rows = User.objects.filter(pk=OuterRef("pk"))

@@ -114,6 +114,10 @@ class AccountKind(Kind):
             return set()
         return _keys(visible_accounts(user).filter(Q(is_private=True) | ~Q(_member(user.pk))))
 
+    def audience(self, key: str) -> QuerySet[User]:
+        account = Account.objects.filter(pk=key).first()
+        return User.objects.filter(pk__in=readers(account) if account else ())
+
     def rows(self, keys: Collection[str] | None = None) -> list[QuerySet[Any]]:
         user, outer = OuterRef("pk"), OuterRef(OuterRef("pk"))  # from a row, and from a row's own subquery
         if keys is not None:

@@ -38,6 +38,7 @@ from realtime.outbox import publish
 from realtime.topics import Topic, topic
 
 Action = Literal["created", "updated", "deleted"]
+NOTICE = "notification:"  # how the name of a notice begins, where events are about one
 
 
 class Suggestion(NamedTuple):
@@ -166,11 +167,17 @@ def notification(notice: Notification, action: Action) -> None:
         "Notification",
         data,
         to=[_addressee(notice)],
-        key=f"notification:{notice.pk}",
+        key=notice_name(notice.pk),
         ack=wanted,
         expires=notice.expires_at if wanted else None,
+        about=notice_name(notice.pk),
         merge=_still_new,
     )
+
+
+def notice_name(notice_id: UUID) -> str:
+    """What the events of one notice are about."""
+    return f"{NOTICE}{notice_id}"
 
 
 def _addressee(notice: Notification) -> Topic:

@@ -17,10 +17,12 @@ from msgspec import Meta
 from accounts.access import families_of
 from accounts.models import User
 from ledger import access
+from ledger.events import NOTICE
 from ledger.models import Account, Balance, Transaction
 from ledger.payloads import account_data, balance_data, credit_data, notification_data, transaction_data
 from ledger.services import payees
 from ledger.services.credits import balance_of
+from realtime import receipts
 from realtime.resources import InvalidParams, NotFound, resource
 
 MOST_ACCOUNTS = 1000
@@ -90,9 +92,10 @@ def credit_balance(user: User, params: Nothing) -> dict[str, Any]:
 
 @resource("notifications", Nothing)
 def notifications(user: User, params: Nothing) -> list[dict[str, Any]]:
-    """The notices to the user that have not expired, newest first."""
+    """The notices to the user that have not expired and that they have not acknowledged, newest first."""
     current = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    rows = access.visible_notifications(user).filter(current).order_by("-pk")
+    acknowledged = [name.removeprefix(NOTICE) for name in receipts.confirmed_things(user, NOTICE)]
+    rows = access.visible_notifications(user).filter(current).exclude(pk__in=acknowledged).order_by("-pk")
     return [notification_data(row) for row in rows[:MOST_NOTIFICATIONS]]
 
 

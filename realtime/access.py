@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 
 from realtime.protocol.errors import ProtocolError
 from realtime.topics import Kind
@@ -27,11 +29,22 @@ def may_see_figures(user: Any) -> bool:
     return bool(user.is_active and user.is_staff)
 
 
-class GlobalKind(Kind):
+class _OpenKind(Kind):
+    """One topic, which nobody joins: whoever may read it could from their first day on."""
+
+    keyed = False
+
+    def since(self, user: Any) -> datetime | None:
+        return getattr(user, "date_joined", None)
+
+
+class GlobalKind(_OpenKind):
     """System notices, for anyone who is signed in."""
 
     name = "global"
-    keyed = False
+
+    def audience(self, key: str) -> QuerySet[Any]:
+        return get_user_model()._default_manager.filter(is_active=True)
 
     def readable(self, user: Any, keys: Collection[str]) -> set[str]:
         return {""} if user.is_authenticated and user.is_active else set()
@@ -40,11 +53,13 @@ class GlobalKind(Kind):
         return self.readable(user, {""})
 
 
-class StaffKind(Kind):
+class StaffKind(_OpenKind):
     """Alerts and operations figures, for staff who ask."""
 
     name = "staff"
-    keyed = False
+
+    def audience(self, key: str) -> QuerySet[Any]:
+        return get_user_model()._default_manager.filter(is_active=True, is_staff=True)
 
     def readable(self, user: Any, keys: Collection[str]) -> set[str]:
         return {""} if may_see_figures(user) else set()

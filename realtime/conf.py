@@ -177,6 +177,23 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ALERT_SLOW: Annotated[int, Meta(ge=1, description="Slow clients of one process, from which staff is alerted.")] = 50
     # Keeping
     RETENTION: Annotated[float, Meta(gt=0, description="Seconds an event is kept in the log.")] = 7 * 24 * 3600
+    ACK_LIFETIME: Annotated[
+        float, Meta(gt=0, description="Seconds for which an event that wants an acknowledgement is kept for it.")
+    ] = 30 * 24 * 3600
+    WANTING_EVENTS: Annotated[
+        int,
+        Meta(ge=10, description="Events that want an acknowledgement known in memory; of more the database is asked."),
+    ] = 20_000
+    RECEIPT_CLIENTS: Annotated[
+        int, Meta(ge=1, description="Clients of one user whose acknowledgement of one event is recorded.")
+    ] = 10
+    RECEIPTS_KEPT: Annotated[
+        float, Meta(gt=0, description="Seconds a receipt is kept, at least, and as long as its event.")
+    ] = 365 * 24 * 3600
+    EXPORT_ROWS: Annotated[int, Meta(ge=1, description="Receipts that one export may hold.")] = 50_000
+    POLL_LINE: Annotated[
+        float, Meta(gt=0, description="Seconds after a poll within which the next one is no new connection.")
+    ] = 120
     PRUNE_BATCH: Annotated[int, Meta(ge=1, description="Entries deleted per transaction when pruning.")] = 5000
     BULK_ROWS: Annotated[int, Meta(ge=1, description="Rows one update(), delete() or bulk call may change.")] = 10_000
 

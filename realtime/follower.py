@@ -17,7 +17,8 @@ from typing import Any
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import Error as DatabaseError
 
-from realtime import log
+from realtime import log, receipts
+from realtime.again import Again
 from realtime.announcer import MESSAGE_TYPE
 from realtime.conf import conf
 from realtime.metrics import metrics
@@ -29,6 +30,7 @@ from realtime.rights import RightsCache
 from realtime.seal import Forged, unseal
 from realtime.tail import Tail, empty, recent
 from realtime.threads import run_db
+from realtime.wanting import Wanting
 
 logger = logging.getLogger("realtime.follower")
 
@@ -57,6 +59,7 @@ class Follower:
         self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
         self.rights = RightsCache(self)
+        self.again = Again()
 
     @property
     def started(self) -> bool:
@@ -129,12 +132,13 @@ class Follower:
             self._waiting.pop(arrival, None)
         return True
 
-    def restart(self, head: log.Head, tail: Tail | None = None) -> None:
-        """Stand at the head of another history, with nothing in memory but the ``tail`` given."""
+    def restart(self, head: log.Head, tail: Tail | None = None, wanting: Wanting | None = None) -> None:
+        """Stand at the head of another history, with nothing in memory but what is given."""
         self.epoch, self.position, self.check, self.floor = head.epoch, head.position, head.check, head.floor
         self.histories += 1
         self.tail = tail or empty(head)
         self.rights.clear()
+        self.again.restart(Wanting(begin=head.position) if wanting is None else wanting)  # an empty one is false
         self._broken = None
         metrics.follower_position.set(self.position)
         self._arrived(math.inf)
@@ -145,6 +149,7 @@ class Follower:
         self.position, self.check = entries[-1].position, entries[-1].check
         self.tail.append(entries)
         self.rights.take(entries)
+        self.again.wanting.take(entries)
         metrics.follower_position.set(self.position)
         self._on_entries(entries)
         self._arrived(self.position)
@@ -232,10 +237,10 @@ class Follower:
             self.take(batch)
 
 
-def _newest() -> tuple[log.Head, Tail]:
+def _newest() -> tuple[log.Head, Tail, Wanting]:
     """Where the log ends, and what came last: from it the clients that come back to a new process are served."""
     head = log.head()
-    return head, recent(head)
+    return head, recent(head), receipts.load(head)
 
 
 async def _received(layer: Any, channel: str) -> Any:

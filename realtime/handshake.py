@@ -7,6 +7,7 @@ handshake, a raw ASGI stream and a view alike, proxies' headers included.
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.http import HttpRequest, QueryDict
 
 from realtime.protocol.errors import ProtocolError
 
+MAX_AGENT = 200
 _SCHEMES = {"ws": "http", "wss": "https"}
 
 
@@ -36,3 +38,14 @@ def query_of(request: HttpRequest) -> QueryDict:
         return request.GET
     except SuspiciousOperation as error:
         raise ProtocolError("bad_message", "The query string has too many fields.") from error
+
+
+def agent_in(scope: Mapping[str, Any]) -> str:
+    """What the client calls itself in the headers of an ASGI scope."""
+    said = next((value for name, value in scope.get("headers", ()) if name == b"user-agent"), b"")
+    return agent(said.decode("latin-1"))
+
+
+def agent(said: str) -> str:
+    """What a client calls itself, without what no text should hold; one text for all who say the same."""
+    return sys.intern("".join(letter for letter in said[:MAX_AGENT] if letter.isprintable()))

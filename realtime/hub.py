@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from realtime import counts, presence, process, topics
+from realtime.again import give_all_again
 from realtime.conf import conf
 from realtime.counts import Counts
 from realtime.desk import words
@@ -65,6 +66,7 @@ class Hub:
         self.heart = Heart(self)
         self.draining = False
         self._loop = loop
+        self._helpers: set[asyncio.Task[None]] = set()
 
     async def ready(self) -> None:
         """Wait for the follower's first answer.
@@ -138,6 +140,12 @@ class Hub:
         if member.state.live:
             self.fanout.settle(member)
             member.state.advance(self.follower.position, self.follower.check)
+
+    def give_again(self, members: Sequence[Member], upto: int) -> None:
+        """Give members that start over what their users have not acknowledged, up to a place, beside all else."""
+        task = self._loop.create_task(give_all_again(self.follower, members, upto))
+        self._helpers.add(task)
+        task.add_done_callback(self._helpers.discard)
 
     async def drain(self, window: float) -> None:
         """Admit nobody, and send everybody away within ``window`` seconds, so that not all come back at once."""

@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connections, router, transaction
 from django.db.models import Min, Q, QuerySet
-from django.utils import timezone
 
 from realtime.conf import conf
 from realtime.models import Event, LogHead, Outgoing, TopicHead, new_epoch_name
 from realtime.places import entry, place
 from realtime.protocol.cursor import Cursor
-from realtime.protocol.entry import CONTROL_PREFIX, SESSIONS_ENDED, Batch, Entry
-from realtime.protocol.subscriber import Reason
+from realtime.protocol.entry import CONTROL_PREFIX, RIGHTS_CHANGED, SESSIONS_ENDED, Batch, Entry
+from realtime.protocol.subscriber import Reason, joinings
 from realtime.topics import Topic
 
 if TYPE_CHECKING:
     from realtime.horizon import Horizon
 
+
+ENTRY = ("position", "topic", "seq", "event_id", "type", "data", "timestamp", "ack", "expires", "about")
+"""The columns that an entry is made of, in order."""
 
 # By hand: they are asked at every wake-up and tick, and the ORM would take longer than the database.
 _HEAD = f"SELECT epoch, position, check_bits, floor FROM {LogHead._meta.db_table} WHERE id = 1"  # noqa: S608
@@ -157,6 +159,20 @@ def control_entries(user_id: object, after: int) -> list[Entry]:
     return _entries(rows)
 
 
+def joinings_of(user_ids: Iterable[str], after: int) -> dict[str, dict[str, int]]:
+    """For each user, the latest joining behind a position of each topic that they joined there. One query."""
+    rows = Event.objects.using(database()).filter(type=RIGHTS_CHANGED, position__gt=after)
+    found: dict[str, list[Entry]] = {}
+    for change in _entries(rows.filter(topic__in=[f"{CONTROL_PREFIX}{user_id}" for user_id in user_ids])):
+        found.setdefault(change.topic.removeprefix(CONTROL_PREFIX), []).append(change)
+    return {user_id: joinings(changes) for user_id, changes in found.items()}
+
+
+def entries_at(positions: Iterable[int]) -> list[Entry]:
+    """The entries at these places, in order, as far as they are kept."""
+    return _entries(Event.objects.using(database()).filter(position__in=list(positions)))
+
+
 def control_waits(user_id: object) -> bool:
     """Whether a control entry about the user is committed and has no place yet."""
     rows = Outgoing.objects.using(database()).filter(
@@ -256,7 +272,7 @@ def new_epoch() -> str:
 
 
 def _entries(rows: QuerySet[Event], limit: int | None = None) -> list[Entry]:
-    columns = rows.values_list("position", "topic", "seq", "event_id", "type", "data", "timestamp", "ack")
+    columns = rows.values_list(*ENTRY)
     return [entry(*row) for row in columns.order_by("position")[:limit]]
 
 
@@ -307,8 +323,12 @@ def _bounds(using: str) -> list[str]:
 
 def _delete_below(floor: int, using: str) -> int:
     # The entry at the floor itself stays: cursors that stand there are checked against it.
-    unconfirmed = Q(ack=True) & (Q(expires=None) | Q(expires__gt=timezone.now()))
-    gone = Event.objects.using(using).filter(position__lt=floor).exclude(unconfirmed)
+    below, wanting = Event.objects.using(using).filter(position__lt=floor), Event.objects.using(using).wanting_an_ack()
+    gone = below.exclude(position__in=wanting.filter(position__lt=floor).values("position"))
+    oldest = wanting.order_by("position").values_list("position", flat=True).first()
+    if oldest is not None:
+        # What is given again is given to whom had joined before it: that must be known for as long.
+        gone = gone.exclude(topic__startswith=CONTROL_PREFIX, type=RIGHTS_CHANGED, position__gt=oldest)
     count = 0
     while keys := list(gone.order_by("position").values_list("position", flat=True)[: conf.PRUNE_BATCH]):
         count += Event.objects.using(using).filter(position__in=keys).delete()[0]

@@ -36,6 +36,13 @@ class _Metrics:
     connected_addresses = Gauge(
         "realtime_connected_addresses", "Addresses with a connection, on each process.", multiprocess_mode="livesum"
     )
+    acknowledged = Counter("realtime_acknowledged_total", "Events that a client has acknowledged.", ["transport"])
+    given_again = Counter("realtime_given_again_total", "Unacknowledged events given again at connect.", ["transport"])
+    wanting = Gauge(
+        "realtime_wanting_events",
+        "Events in a process's memory that want an acknowledgement.",
+        multiprocess_mode="livemax",
+    )
     latency = Histogram("realtime_commit_to_fanout_seconds", "From publishing to fan-out in this process.")
 
 

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import secrets
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from realtime.protocol.entry import CONTROL_PREFIX
@@ -30,6 +32,11 @@ __all__ = [
 ]
 
 
+MAX_ABOUT = 100
+MAX_CLIENT = 200
+ABOUT = _("The thing it is about, of which only the newest event on a topic wants an acknowledgement.")
+
+
 def new_epoch_name() -> str:
     """A name for a new history of the log: short, random, lowercase base 36."""
     return "".join(secrets.choice("0123456789abcdefghijklmnopqrstuvwxyz") for _ in range(8))
@@ -46,6 +53,7 @@ class Outgoing(models.Model):
     timestamp = models.DateTimeField(_("committed"))
     ack = models.BooleanField(_("wants an acknowledgement"), default=False)
     expires = models.DateTimeField(_("expires"), null=True)
+    about = models.CharField(_("about"), max_length=MAX_ABOUT, default="", db_default="", help_text=ABOUT)
 
     class Meta:
         verbose_name = _("outgoing event")
@@ -58,6 +66,17 @@ class Outgoing(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} to {self.topics}"
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    """Entries of the log."""
+
+    def wanting_an_ack(self) -> Self:
+        """Those that users may still have to acknowledge: not expired, and the newest about their thing."""
+        now, later = timezone.now(), models.Q(about=models.OuterRef("about"), position__gt=models.OuterRef("position"))
+        # Said again of the inner rows, since an index goes by it.
+        follows = Event.objects.filter(later, topic=models.OuterRef("topic"), about__gt="")
+        return self.filter(ack=True, expires__gt=now).exclude(models.Q(models.Exists(follows), about__gt=""))
 
 
 class Event(models.Model):
@@ -74,6 +93,9 @@ class Event(models.Model):
     sequenced_at = models.DateTimeField(_("given its place"), null=True, db_default=Now())
     ack = models.BooleanField(_("wants an acknowledgement"), default=False)
     expires = models.DateTimeField(_("expires"), null=True)
+    about = models.CharField(_("about"), max_length=MAX_ABOUT, default="", db_default="", help_text=ABOUT)
+
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("event")
@@ -86,6 +108,8 @@ class Event(models.Model):
             models.Index(fields=["topic", "position"], name="replay_of_a_topic"),
             models.Index(fields=["timestamp"], name="retention"),
             models.Index(fields=["event_id"], condition=models.Q(ack=True), name="wanting_an_ack"),
+            models.Index(fields=["topic", "position"], condition=models.Q(ack=True), name="wanting_an_ack_on_a_topic"),
+            models.Index(fields=["about", "position"], condition=models.Q(about__gt=""), name="about_one_thing"),
         ]
 
     def __str__(self) -> str:
@@ -166,19 +190,27 @@ class Operations(models.Model):
 
 
 class Receipt(models.Model):
-    """One user's confirmation of one event. There is no row before it is given."""
+    """One user's confirmation of one event, by one of their clients. There is no row before it is given."""
 
     event_id = models.UUIDField(_("event id"))
+    about = models.CharField(_("about"), max_length=MAX_ABOUT, default="", help_text=ABOUT)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", verbose_name=_("user")
     )
     transport = models.CharField(_("transport"), max_length=16)
+    client = models.CharField(_("client"), max_length=MAX_CLIENT, default="", help_text=_("What it calls itself."))
     acked_at = models.DateTimeField(_("acknowledged"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("receipt")
         verbose_name_plural = _("receipts")
-        constraints = [models.UniqueConstraint(fields=["event_id", "user"], name="one_receipt_per_user")]
+        constraints = [
+            models.UniqueConstraint(fields=["event_id", "user", "client"], name="one_receipt_per_client"),
+        ]
+        indexes = [
+            models.Index(fields=["about"], condition=models.Q(about__gt=""), name="receipts_about_one_thing"),
+            models.Index(fields=["acked_at"], name="receipts_in_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event_id} by {self.user_id}"

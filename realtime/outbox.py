@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from realtime.conf import conf
-from realtime.models import Outgoing
+from realtime.models import MAX_ABOUT, Outgoing
 from realtime.protocol.encoding import encode_data
 from realtime.protocol.entry import CONTROL_PREFIX
 from realtime.topics import MAX_LENGTH, InvalidTopic, Topic, parse
@@ -51,6 +51,7 @@ class _Event:
     data: Data
     ack: bool
     expires: datetime | None
+    about: str
     merge: Callable[[Data, Data], Data] | None
 
     def after(self, row: Outgoing) -> _Event:
@@ -61,7 +62,10 @@ class _Event:
 
     def write(self, row: Outgoing) -> None:
         row.type, row.data = self.type, encode_data(self.data).decode()
-        row.ack, row.expires, row.timestamp = self.ack, self.expires, timezone.now()
+        row.ack, row.about, row.timestamp = self.ack, self.about, timezone.now()
+        row.expires = self.expires
+        if self.ack and self.expires is None:  # nothing is kept for ever
+            row.expires = row.timestamp + timedelta(seconds=conf.ACK_LIFETIME)
 
 
 class _Pending:
@@ -89,6 +93,7 @@ def publish(
     key: str = "",
     ack: bool = False,
     expires: datetime | None = None,
+    about: str = "",
     using: str | None = None,
     merge: Callable[[Data, Data], Data] | None = None,
 ) -> None:
@@ -100,17 +105,21 @@ def publish(
     With a ``key``, a later event of this transaction takes the place of an earlier one with the same key on the same
     topics, its data passed through ``merge(earlier, later)`` if given: nobody is shown what was never committed.
 
+    With ``ack``, it is given again to each user at every connect until one of their clients acknowledges it, or until
+    ``expires``, which is ``ACK_LIFETIME`` seconds from now where nothing is said. What it is ``about`` is a name for
+    the thing, as ``notice:7``: a later event about it on the same topic, with or without ``ack``, ends that too.
+
     Raises OutsideTransaction when no transaction is open, WrongDatabase when ``using`` is not the outbox's database,
-    InvalidTopic for a topic of no known kind, ValueError for a type that is no name, and TypeError or ValueError for
-    data that JSON cannot hold exactly (NaN, unknown types).
+    InvalidTopic for a topic of no known kind, ValueError for a type or a thing that is no name, and TypeError or
+    ValueError for data that JSON cannot hold exactly (NaN, unknown types).
     """
     topics = tuple(dict.fromkeys(to))
     if not topics:
         return
-    _check_names(type, topics)
+    _check_names(type, topics, about)
     connection = _connection(using)
     pending = _pending(connection)
-    event = _Event(type, data, ack, expires, merge)
+    event = _Event(type, data, ack, expires, about, merge)
     if not key:
         _insert(connection, event, topics)
         return
@@ -179,6 +188,11 @@ def _forget_rights(user_id: object, using: str | None) -> None:
     transaction.on_commit(forget, using=_connection(using).alias, robust=True)
 
 
+def once_committed(work: Callable[[], None], using: str) -> None:
+    """Do ``work`` once the open transaction has committed, and never if it does not; at once where none is open."""
+    transaction.on_commit(work, using=using, robust=True)
+
+
 def control_topic(user_id: object) -> Topic:
     """The topic of the control entries about one user. It is never sent to a client."""
     return Topic(f"{CONTROL_PREFIX}{user_id}")
@@ -203,10 +217,12 @@ def _pending(connection: BaseDatabaseWrapper) -> _Pending:
     return pending
 
 
-def _check_names(type: str, topics: Iterable[str]) -> None:
+def _check_names(type: str, topics: Iterable[str], about: str) -> None:
     """Refuse here what could not be sequenced or sent: behind it, the whole log would wait."""
     if not type.isidentifier() or len(type) > MAX_TYPE:
         raise ValueError(f"{type!r} is no event type: use a name of letters, at most {MAX_TYPE} of them")
+    if len(about) > MAX_ABOUT:
+        raise ValueError(f"{about!r} is too long a name for what an event is about: {MAX_ABOUT} characters at most")
     for topic in topics:
         if not topic.startswith(CONTROL_PREFIX):
             parse(topic)

@@ -26,19 +26,19 @@ _IN_ONE = f"""
 WITH taken AS (
     DELETE FROM {_OUTGOING}
     WHERE id = ANY (ARRAY(SELECT id FROM {_OUTGOING} WHERE id > %s ORDER BY id LIMIT %s))
-    RETURNING id, event_id, type, topics, data, timestamp, ack, expires
+    RETURNING id, event_id, type, topics, data, timestamp, ack, expires, about
 ), placed AS (
     SELECT
         h.position + row_number() OVER (ORDER BY o.id, t.place) AS position,
         t.topic,
         coalesce((SELECT n.seq FROM {_TOPIC_HEAD} n WHERE n.topic = t.topic), 0)
             + row_number() OVER (PARTITION BY t.topic ORDER BY o.id, t.place) AS seq,
-        o.event_id, o.type, o.data, o.timestamp, o.ack, o.expires
+        o.event_id, o.type, o.data, o.timestamp, o.ack, o.expires, o.about
     FROM taken o, {_LOG_HEAD} h, unnest(string_to_array(o.topics, ' ')) WITH ORDINALITY AS t (topic, place)
     WHERE h.id = 1
 ), logged AS (
-    INSERT INTO {_EVENT} (position, topic, seq, event_id, type, data, timestamp, ack, expires)
-    SELECT position, topic, seq, event_id, type, data, timestamp, ack, expires FROM placed
+    INSERT INTO {_EVENT} (position, topic, seq, event_id, type, data, timestamp, ack, expires, about)
+    SELECT position, topic, seq, event_id, type, data, timestamp, ack, expires, about FROM placed
 ), counted AS (
     INSERT INTO {_TOPIC_HEAD} (topic, seq) SELECT topic, max(seq) FROM placed GROUP BY topic
     ON CONFLICT (topic) DO UPDATE SET seq = excluded.seq
@@ -50,16 +50,16 @@ WITH taken AS (
     ) newest
     WHERE id = 1
 )
-SELECT position, topic, seq, event_id, type, data, timestamp, ack FROM placed ORDER BY position
+SELECT position, topic, seq, event_id, type, data, timestamp, ack, expires, about FROM placed ORDER BY position
 """  # noqa: S608
 
 _TAKE = (
-    f"SELECT id, topics, event_id, type, data, timestamp, ack FROM {_OUTGOING} "  # noqa: S608
+    f"SELECT id, topics, event_id, type, data, timestamp, ack, expires, about FROM {_OUTGOING} "  # noqa: S608
     "WHERE id > %s ORDER BY id LIMIT %s"
 )
 _LOG = (
-    f"INSERT INTO {_EVENT} (position, topic, seq, event_id, type, data, timestamp, ack, expires) "  # noqa: S608
-    f"SELECT %s, %s, %s, event_id, type, data, timestamp, ack, expires FROM {_OUTGOING} WHERE id = %s"
+    f"INSERT INTO {_EVENT} (position, topic, seq, event_id, type, data, timestamp, ack, expires, about) "  # noqa: S608
+    f"SELECT %s, %s, %s, event_id, type, data, timestamp, ack, expires, about FROM {_OUTGOING} WHERE id = %s"
 )
 _COUNT = (
     f"INSERT INTO {_TOPIC_HEAD} (topic, seq) VALUES (%s, %s) "  # noqa: S608
@@ -79,11 +79,27 @@ def place(connection: BaseDatabaseWrapper, position: int, behind: int, limit: in
     return _in_steps(connection, position, behind, limit)
 
 
-def entry(position: int, topic: str, seq: int, id: Any, type: str, data: str, moment: datetime, ack: Any) -> Entry:
+def entry(
+    position: int,
+    topic: str,
+    seq: int,
+    id: Any,
+    type: str,
+    data: str,
+    moment: datetime,
+    ack: Any,
+    expires: datetime | None,
+    about: str,
+) -> Entry:
     """An entry from a row's columns, whatever a database makes of an id, a time in UTC and a truth."""
     name = str(id if isinstance(id, UUID) else UUID(id))
-    when = timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    return Entry(position, topic, seq, name, type, data, when, bool(ack))
+    until = in_utc(expires).timestamp() if expires else 0.0
+    return Entry(position, topic, seq, name, type, data, timestamp(in_utc(moment)), bool(ack), until, about)
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A time as a database gave it, which may leave out that it is in UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _in_one(connection: BaseDatabaseWrapper, behind: int, limit: int) -> tuple[list[Entry], int]:

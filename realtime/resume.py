@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from realtime import limits, log, topics
+from realtime.again import give_again
 from realtime.conf import conf
 from realtime.hub import Hub, Member, obey
 from realtime.protocol.cursor import Cursor
@@ -96,7 +97,7 @@ async def _replay_page(hub: Hub, member: Member, who: Who, wanted: Wanted) -> No
     page = await run_db(_page, state, here.position)
     problem = _problem(state, page)
     if problem is not None:
-        await restart(member, who, wanted, problem)
+        await restart(hub, member, who, wanted, problem)
         return
     await _send(hub, member, page.entries)
     if here.epoch != state.epoch:  # the client is newer than this process
@@ -115,11 +116,15 @@ async def _send(hub: Hub, member: Member, entries: list[Entry]) -> None:
         await member.flushed()
 
 
-async def restart(member: Member, who: Who, wanted: Wanted, reason: Reason) -> None:
-    """Start a member that has not joined anew from the head, and tell it so."""
+async def restart(hub: Hub, member: Member, who: Who, wanted: Wanted, reason: Reason) -> None:
+    """Start a member that has not joined anew from the head, tell it so, and give it again what it may not miss."""
+    before = member.state
     opening = await run_db(open_subscriber, who, wanted, None, None)
     member.state = opening.state
     member.reset(reason, opening.seqs)
+    # In the same history it has been given, or sent, what stands before the place from which the rest is missing.
+    behind = before.position if before.epoch == member.state.epoch else 0
+    await give_again(hub.follower, member, behind=behind)
 
 
 def pages(state: Subscriber, head: log.Head) -> Iterator[tuple[list[tuple[Entry, Order]], Reason | None]]:

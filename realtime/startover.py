@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth import get_user_model
 
-from realtime import log, topics
+from realtime import log, receipts, topics
 from realtime.protocol.subscriber import Reason
 from realtime.threads import run_db
 
@@ -28,7 +28,8 @@ async def start_over(hub: Hub, reason: Reason) -> None:
     # What ended sessions between here and the head is skipped. In a log that went back, "here" means nothing.
     here = hub.follower.position
     ended = await run_db(log.sessions_ended, here if here <= head.position else 0)
-    hub.follower.restart(head)
+    hub.follower.restart(head, wanting=await run_db(receipts.load, head))
+    restarted = []
     for member in hub.members.everybody():
         state = member.state
         allowed = rights.get(state.user_id)
@@ -42,6 +43,8 @@ async def start_over(hub: Hub, reason: Reason) -> None:
         if state.live:
             state.restart(epoch=head.epoch, position=head.position, check=head.check)
             member.reset(reason, {topic: seqs.get(topic, 0) for topic in state.topics})
+            restarted.append(member)
+    hub.give_again(restarted, head.position)
 
 
 def _rights_of(wanted: dict[str, set[str]]) -> dict[str, frozenset[topics.Topic]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NewType
 
 from django.db.models import QuerySet
@@ -41,6 +42,14 @@ class Kind:
     def automatic(self, user: Any) -> set[str]:
         """The keys a connection of this user is subscribed to without asking."""
         return set()
+
+    def since(self, user: Any) -> datetime | None:
+        """From when on the user may read such a topic where no control entry tells of a joining; None: from ever."""
+        return None
+
+    def audience(self, key: str) -> QuerySet[Any] | None:
+        """The users who may read such a topic now, for people who ask who; None where they cannot be counted."""
+        return None
 
     def rows(self, keys: Collection[str] | None = None) -> Sequence[QuerySet[Any]] | None:
         """The same two rights for an active user whose key is ``OuterRef("pk")``, as rows: fast, and kept for a while.
@@ -83,6 +92,17 @@ def parse(text: str) -> Topic:
 def kind_of(name: Topic) -> str:
     """The kind's name of a topic."""
     return name.partition(":")[0]
+
+
+def since(name: str, user: Any) -> datetime | None:
+    """From when on the user may read this topic where no control entry tells of a joining; None: from ever."""
+    return _kinds[name.partition(":")[0]].since(user)
+
+
+def audience(name: str) -> QuerySet[Any] | None:
+    """The users who may read this topic now; None where they cannot be counted."""
+    kind, _, key = name.partition(":")
+    return _kinds[kind].audience(key) if kind in _kinds else None
 
 
 def has_presence(name: str) -> bool:

@@ -267,7 +267,10 @@ class PollClient(Client):
             await self.poll()
             if not self.waiting:
                 await asyncio.sleep(self.pause)
-        return self.waiting.pop(0)
+        frame = self.waiting.pop(0)
+        if not self.waiting:  # what is given again brings no cursor of its own
+            self.cursor = self.place
+        return frame
 
     async def poll(self) -> Frame:
         """Ask once; return the answer as it came."""
@@ -276,8 +279,9 @@ class PollClient(Client):
         answer.raise_for_status()
         body: Frame = answer.json()
         self.waiting += [*body["reset"], *body.get("revoked", []), *body["events"]]
-        if not body["reset"] and not body["events"]:  # else each brings its own: what is not yet received is kept
-            self.cursor = body["cursor"]
+        self.place = body["cursor"]
+        if not self.waiting:  # else each brings its own: what is not yet received is kept
+            self.cursor = self.place
         return body
 
 

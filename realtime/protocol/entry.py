@@ -15,7 +15,11 @@ CONTROL_PREFIX = "control:"
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """An event at its place. ``data`` is its JSON, byte for byte; ``id`` the event's UUID as text."""
+    """An event at its place. ``data`` is its JSON, byte for byte; ``id`` the event's UUID as text.
+
+    One with ``ack`` wants an acknowledgement until ``expires``, in seconds of the epoch, or until another on its topic
+    is ``about`` the same.
+    """
 
     position: int
     topic: str
@@ -25,6 +29,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     data: str
     timestamp: str
     ack: bool = False
+    expires: float = 0.0
+    about: str = ""
 
     @property
     def is_control(self) -> bool:

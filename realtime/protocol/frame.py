@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from realtime.protocol.chunked import chunk
-from realtime.protocol.cursor import Cursor
+from realtime.protocol.cursor import Cursor, Line
 from realtime.protocol.entry import Entry
 from realtime.protocol.messages import event_frame, sse_chunk, to_msgpack
 from realtime.protocol.websocket import binary_frame, text_frame
@@ -19,7 +19,10 @@ Form = Literal["wire", "wire_binary", "wire_sse"]
 
 
 class Frame:
-    """The frame of one entry. ``replayed`` when read back from the log; ``placed`` False leaves the cursor out."""
+    """The frame of one entry. ``replayed`` when read back from the log; ``placed`` False leaves the cursor out.
+
+    In the answer to a poll its cursor bears the ``line``.
+    """
 
     __slots__ = (
         "_json",
@@ -32,18 +35,22 @@ class Frame:
         "check",
         "entry",
         "epoch",
+        "line",
         "placed",
         "position",
         "replayed",
     )
 
-    def __init__(self, entry: Entry, epoch: str, *, replayed: bool = False, placed: bool = True) -> None:
+    def __init__(
+        self, entry: Entry, epoch: str, *, replayed: bool = False, placed: bool = True, line: Line | None = None
+    ) -> None:
         self.entry = entry
         self.position = entry.position
         self.check = entry.check
         self.epoch = epoch
         self.replayed = replayed
         self.placed = placed
+        self.line = line
         self._json: bytes | None = None
         self._text: str | None = None
         self._sse: bytes | None = None
@@ -55,7 +62,7 @@ class Frame:
     @property
     def cursor(self) -> str | None:
         """The place just after this event, or None where it gives none."""
-        return Cursor(self.epoch, self.position, self.check).encode() if self.placed else None
+        return Cursor(self.epoch, self.position, self.check, self.line).encode() if self.placed else None
 
     @property
     def json(self) -> bytes:

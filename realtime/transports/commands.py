@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from realtime import limits, resources, topics
 from realtime.access import present
@@ -90,6 +91,14 @@ def _answer(user: Any, resource: str, params: Mapping[str, Any]) -> Any:
     return resources.answer(present(user), resource, params)
 
 
+def _confirm(user: Any, message_id: UUID, transport: str, agent: str) -> None:
+    try:
+        fresh = present(user)
+    except ProtocolError:  # deactivated: the order to close is on its way
+        return
+    confirm(fresh, [message_id], transport=transport, client=agent)
+
+
 def _answer_error(client: RealtimeConsumer, error: ProtocolError, reply_to: messages.ReplyTo) -> None:
     limits.count(error)
     if error.code == "message_too_big":
@@ -113,7 +122,7 @@ async def _do(client: RealtimeConsumer, command: Command) -> None:
         case Pong():
             pass
         case Ack():
-            await run_db(confirm, client.user, [command.message_id], client.transport)
+            await run_db(_confirm, client.user, command.message_id, client.transport, client.agent)
         case Subscribe():
             await _subscribe(client, command)
         case Unsubscribe():

@@ -22,7 +22,9 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from realtime.admission import admit
+from realtime.again import give_again
 from realtime.conf import conf
+from realtime.handshake import agent_in
 from realtime.hub import Hub, hub
 from realtime.members import Wire
 from realtime.metrics import metrics
@@ -75,6 +77,7 @@ class Connection(ABC):
         self.expires_at: datetime | None = None
         self.asked = Wanted()
         self.opening: Opening | None = None
+        self.agent = ""
         self._by: By = "header"
         self._claims = b""
         self._replaying = False
@@ -128,6 +131,7 @@ class Connection(ABC):
                 await self.hub.ready()
                 self.credentials, self.asked, self.opening = await admit(self.hub.follower, scope, wanted, cursor)
             self.state = self.opening.state
+            self.agent = agent_in(scope)
             self.seat = self.hub.seats.give(self.seat, self.state.user_id, self.transport)
         except BaseException as error:
             self.leave_seat()
@@ -162,15 +166,17 @@ class Connection(ABC):
             self.reset(opening.reset, opening.seqs)
         if opening.lost:
             self.revoked(sorted(opening.lost))
-        await self._replay()
+        await self._replay(begins=True)
 
     def _opened(self) -> Opening:
         assert self.opening is not None, "a client is greeted and caught up with once, after it was admitted"
         return self.opening
 
-    async def _replay(self) -> None:
+    async def _replay(self, *, begins: bool = False) -> None:
         self._replaying = True
         try:
+            if begins:  # what is older than all that is replayed
+                await give_again(self.hub.follower, self)
             await replay(self.hub, self, self.who, self.asked)
         except ProtocolError as error:
             self.close(error)

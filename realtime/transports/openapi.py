@@ -23,7 +23,9 @@ class EventSerializer(serializers.Serializer[Any]):
     type = serializers.CharField()
     topic = serializers.CharField()
     seq = serializers.IntegerField(min_value=1, help_text="Place in the topic: 1, 2, 3 without a hole.")
-    cursor = serializers.CharField(help_text="Place in the log, just after this event.")
+    cursor = serializers.CharField(
+        required=False, help_text="Place in the log, just after this event; absent on what is given again."
+    )
     id = serializers.UUIDField()
     timestamp = serializers.DateTimeField()
     ack = serializers.BooleanField(required=False, help_text="Whether an acknowledgement is wanted.")
@@ -81,7 +83,11 @@ class SnapshotSerializer(serializers.Serializer[Any]):
 
 
 POLL_PARAMETERS = [
-    OpenApiParameter("cursor", str, description="Where to go on from; without it, the present place is told."),
+    OpenApiParameter(
+        "cursor",
+        str,
+        description="Where to go on from; without it, the present place is told, and what is not acknowledged.",
+    ),
     OpenApiParameter("topics", str, description="Topics beside the automatic ones, separated by commas."),
     OpenApiParameter("auto", str, enum=["0"], description="`0`: no automatic topics."),
     OpenApiParameter("limit", int, description="The most events of the answer."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, NoReturn, cast
 from uuid import UUID
@@ -26,17 +27,17 @@ from rest_framework.views import APIView
 from realtime import limits, log, resources, tickets
 from realtime.access import present
 from realtime.conf import conf
-from realtime.handshake import query_of
+from realtime.handshake import agent, query_of
 from realtime.metrics import metrics
 from realtime.protocol import messages
 from realtime.protocol.commands import fitted
-from realtime.protocol.cursor import Cursor
+from realtime.protocol.cursor import Cursor, Line
 from realtime.protocol.entry import Entry
 from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Frame
 from realtime.protocol.reading import Unreadable, read_json
 from realtime.protocol.subscriber import Deliver, Reason
-from realtime.receipts import confirm
+from realtime.receipts import NOTHING_DUE, Due, confirm, due
 from realtime.resume import Opening, open_subscriber, pages
 from realtime.snapshots import HEADER
 from realtime.tokens import Credentials, authenticate_request
@@ -50,7 +51,7 @@ from realtime.transports.openapi import (
     refusals,
 )
 from realtime.transports.pacing import poll_interval, polls
-from realtime.transports.query import cursor_in, wanted_in
+from realtime.transports.query import cursor_in, line_of, now, wanted_in
 
 logger = logging.getLogger("realtime.polling")
 
@@ -104,7 +105,7 @@ class EventsView(TransportView):
 
     @extend_schema(parameters=POLL_PARAMETERS, responses={200: PollSerializer, **refusals(400)})
     def get(self, request: Request) -> HttpResponse:
-        """The events after a cursor; without one, the present place."""
+        """The events after a cursor; at the beginning of a line, before them, what was not acknowledged."""
         query = query_of(request._request)
         polls.take(request.user.pk)
         cursor, wanted, limit = cursor_in(query.get("cursor")), wanted_in(query), _limit_in(query.get("limit"))
@@ -112,10 +113,13 @@ class EventsView(TransportView):
         opening = open_subscriber(who, wanted, cursor)
         if opening.reset is not None:
             return _answer_reset(opening, opening.reset)
-        events, problem = _collect(opening, limit)
+        again = _again(opening, cursor, limit)
+        if again.behind is not None or len(again.entries) == limit:
+            return _answer_events(opening, again, [], limit)
+        events, problem = _collect(opening, limit - len(again.entries))
         if problem is not None:
             return _answer_reset(open_subscriber(who, wanted, None), problem)
-        return _answer_events(opening, events, limit)
+        return _answer_events(opening, again, events, limit)
 
 
 class AckView(TransportView):
@@ -124,7 +128,8 @@ class AckView(TransportView):
     @extend_schema(request=AcksSerializer, responses={204: None, **refusals(400, 413)})
     def post(self, request: Request) -> HttpResponse:
         """Record that the client has handled these events; twice, or something unknown, is harmless."""
-        confirm(request.user, _read(request._request, Acks).message_ids, "polling")
+        client = agent(request.headers.get("User-Agent", ""))
+        confirm(request.user, _read(request._request, Acks).message_ids, transport="http", client=client)
         return HttpResponse(status=204)
 
 
@@ -175,18 +180,30 @@ def _collect(opening: Opening, limit: int) -> tuple[list[Entry], Reason | None]:
     return events[: limit + 1], None
 
 
-def _answer_events(opening: Opening, events: list[Entry], limit: int) -> HttpResponse:
-    has_more = len(events) > limit
-    events = events[:limit]
-    place = opening.state.cursor
+def _again(opening: Opening, cursor: Cursor | None, limit: int) -> Due:
+    """What is to be given again: nothing to a line that goes on, but for the rest of what began it."""
+    state, line = opening.state, line_of(cursor)
+    if line is not None and line.given is None:
+        return NOTHING_DUE
+    return due(state.user_id, state.topics, line.given or 0 if line else 0, state.position, limit)
+
+
+def _answer_events(opening: Opening, again: Due, events: list[Entry], limit: int) -> HttpResponse:
+    room, line = limit - len(again.entries), Line(now(), again.behind)
+    place, has_more = opening.state.cursor, len(events) > room
     if has_more:
+        events = events[:room]
         place = Cursor(place.epoch, events[-1].position, events[-1].check)
-    frames = [Frame(entry, place.epoch, replayed=True).json for entry in events]
+    elif again.behind is not None or not room:
+        has_more = again.behind is not None or place.position < opening.head.position
+    frames = [Frame(entry, place.epoch, replayed=True, placed=False) for entry in again.entries]
+    frames += [Frame(entry, place.epoch, replayed=True, line=line) for entry in events]
     metrics.delivered.labels("polling").inc(len(frames))
+    metrics.given_again.labels("polling").inc(len(again.entries))
     interval = 0 if has_more else poll_interval(moving=bool(frames))
     answer = messages.poll_answer(
-        frames,
-        place.encode(),
+        [frame.json for frame in frames],
+        replace(place, line=line).encode(),
         has_more=has_more,
         reset=[],
         poll_interval_ms=interval,

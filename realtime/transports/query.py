@@ -5,12 +5,13 @@ Apart from the transports because the same words mean the same on each of them.
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 
 from django.http import QueryDict
 
 from realtime.conf import conf
-from realtime.protocol.cursor import Cursor, InvalidCursor
+from realtime.protocol.cursor import Cursor, InvalidCursor, Line
 from realtime.protocol.errors import ProtocolError
 from realtime.resume import Wanted
 
@@ -30,6 +31,18 @@ def wanted_in(query: QueryDict) -> Wanted:
 def _shared(wanted: Wanted) -> Wanted:
     """The same for all who ask for the same: a connection keeps it for as long as it lasts."""
     return wanted
+
+
+def now() -> int:
+    """Seconds of the epoch."""
+    return int(time.time())
+
+
+def line_of(cursor: Cursor | None) -> Line | None:
+    """The line of polls that a cursor goes on with; None where a client begins, or begins again."""
+    if cursor is None or cursor.line is None or now() - cursor.line.at >= conf.POLL_LINE:
+        return None
+    return cursor.line
 
 
 def cursor_in(text: str | None) -> Cursor | None:

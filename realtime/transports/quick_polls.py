@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -27,14 +27,14 @@ from realtime.follower import Follower
 from realtime.handshake import query_of, request_of
 from realtime.hub import Hub, hub
 from realtime.protocol import messages
-from realtime.protocol.cursor import Cursor
+from realtime.protocol.cursor import Cursor, Line
 from realtime.protocol.errors import ProtocolError
 from realtime.resume import Wanted
 from realtime.rights import Found, Rights, RightsCache
 from realtime.tokens import Presented, claim_in_memory, presented_in
 from realtime.transports.pacing import poll_interval, polls
 from realtime.transports.polling import EventsView
-from realtime.transports.query import cursor_in, wanted_in
+from realtime.transports.query import cursor_in, line_of, now, wanted_in
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -156,7 +156,7 @@ async def _poll(follower: Follower, request: HttpRequest) -> bytes | None:
     if found is None or not _finds_nothing(follower, found[0], wanted, cursor) or not _may_poll(request, found[0]):
         return None
     interval = poll_interval(moving=False)
-    place = follower.place.encode()
+    place = replace(follower.place, line=Line(now())).encode()
     return messages.poll_answer([], place, has_more=False, reset=[], poll_interval_ms=interval)
 
 
@@ -176,7 +176,17 @@ def _finds_nothing(follower: Follower, rights: Rights, wanted: Wanted, cursor: C
     if controls_behind(follower, rights.user_id, cursor) != []:
         return False
     topics = wanted.named | (rights.automatic if wanted.automatic else frozenset())
+    if not _gives_nothing_again(follower, rights.user_id, topics, cursor):
+        return False
     return all(follower.tail.first(topic, cursor.position) is None for topic in topics)
+
+
+def _gives_nothing_again(follower: Follower, user_id: str, topics: frozenset[str], cursor: Cursor) -> bool:
+    """Whether the client goes on with a line, or begins one and memory is sure that nothing is open for its user."""
+    line = line_of(cursor)
+    if line is not None:
+        return line.given is None
+    return follower.again.is_certainly_nothing(user_id, topics, 0, cursor.position)
 
 
 def _throttles_in_memory() -> bool:

@@ -279,6 +279,25 @@ def test_a_notice_stays_until_it_is_dismissed_and_is_acknowledged_then(
     wait_until(Receipt.objects.filter(user=alice).exists, 10, lambda: "no receipt came")
 
 
+def test_a_notice_that_was_not_dismissed_is_there_again_after_a_reload_and_one_that_was_is_not(
+    alice: User, account: Account, sit_down: SitDown
+) -> None:
+    at_alice = sit_down(alice)
+    notice = at_alice.page.locator("#notices .notice")
+    titles = notice.locator("[data-title]")
+
+    notices.send("Rent is due", user=alice)
+    expect(titles).to_have_text(["Rent is due"])
+    at_alice.page.reload()
+    expect(titles).to_have_text(["Rent is due"])
+    notice.get_by_role("button", name="Dismiss").click()
+    wait_until(Receipt.objects.filter(user=alice).exists, 10, lambda: "no receipt came")
+    at_alice.page.reload()
+    notices.send("Something else", user=alice)
+
+    expect(titles).to_have_text(["Something else"])
+
+
 def _shell(code: str) -> None:
     command = [sys.executable, "manage.py", "shell", "-c", code]
     subprocess.run(command, env=variables(), check=True, capture_output=True, text=True, timeout=30)

@@ -61,6 +61,7 @@ def test_every_resource_is_there(name: str) -> None:
         ("20\ncommands a second", "COMMAND_RATE"),
         ("60 at once", "COMMAND_BURST"),
         ("At most 500 events", "POLL_LIMIT"),
+        ("comes more than 120 s after", "POLL_LINE"),
     ],
 )
 def test_a_number_is_the_default_of_its_setting(words: str, setting: str) -> None:

@@ -12,6 +12,8 @@ from ledger.models import Account, Payee, Transaction
 from ledger.payloads import masked
 from ledger.services import credits as credit
 from ledger.services import notices
+from realtime import log, receipts
+from realtime.models import Event
 from realtime.protocol.encoding import encode_data
 from realtime.protocol.errors import ProtocolError
 from realtime.resources import answer
@@ -138,6 +140,31 @@ def test_notices_are_those_to_the_user_newest_first(family: Family, bob: User, c
 
     assert [each["title"] for each in answer(bob, "notifications", {})] == ["second", "first"]
     assert answer(charlie, "notifications", {}) == []
+
+
+def test_a_notice_is_gone_once_it_is_acknowledged_until_something_new_is_said_of_it(
+    alice: User, bob: User, family: Family
+) -> None:
+    def acknowledge(user: User) -> None:
+        while log.sequence():
+            pass
+        receipts.confirm(user, Event.objects.filter(ack=True).values_list("event_id", flat=True), transport="http")
+
+    def titles(user: User) -> list[str]:
+        return [each["title"] for each in answer(user, "notifications", {})]
+
+    notice, _ = notices.send("first", family=family), notices.send("second", user=bob)
+    acknowledge(alice)
+    acknowledged = titles(alice), titles(bob)
+    notice.title = "changed"
+    notice.save()
+    while log.sequence():
+        pass
+    anew = titles(alice)
+    acknowledge(alice)
+
+    assert acknowledged == ([], ["second", "first"])
+    assert (anew, titles(alice), titles(bob)) == (["changed"], [], ["second", "changed"])
 
 
 @pytest.mark.parametrize(("number", "shown"), [("", ""), ("1234", "••••"), ("12345", "••••2345")])

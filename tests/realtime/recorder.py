@@ -129,11 +129,11 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-def tell(*numbers: int, to: Iterable[Topic], data: str = "") -> None:
+def tell(*numbers: int, to: Iterable[Topic], data: str = "", ack: bool = False) -> None:
     """Publish one event for each number, in one transaction."""
     with transaction.atomic():
         for number in numbers:
-            publish("Note", {"n": number, "data": data}, to=to)
+            publish("Note", {"n": number, "data": data}, to=to, ack=ack)
 
 
 def sequence() -> Batch | None:
@@ -145,9 +145,9 @@ def sequence() -> Batch | None:
     return Batch(head.epoch, entries[0].position, entries[-1].position, entries) if entries else None
 
 
-async def grow(hub: Hub, *numbers: int, to: Iterable[Topic], data: str = "") -> None:
+async def grow(hub: Hub, *numbers: int, to: Iterable[Topic], data: str = "", ack: bool = False) -> None:
     """Publish, sequence, and hand the entries to the hub's follower."""
-    await run_db(lambda: tell(*numbers, to=to, data=data))
+    await run_db(lambda: tell(*numbers, to=to, data=data, ack=ack))
     await announce(hub)
 
 

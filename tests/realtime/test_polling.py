@@ -1,8 +1,13 @@
 """Polls, acknowledgements, snapshots and tickets, on a real server."""
 
+import json
+from dataclasses import replace
+from uuid import UUID
+
 import pytest
 from django.db import OperationalError, transaction
 from django.test import Client
+from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import Membership
@@ -11,6 +16,7 @@ from accounts.topics import family_topic, user_topic
 from realtime import log, tickets
 from realtime.models import Receipt, SpentTicket
 from realtime.outbox import publish
+from realtime.protocol.cursor import Cursor
 from tests.realtime.conftest import bearer, tell, until_sequenced
 
 NOWHERE = "family:00000000-0000-0000-0000-000000000000"
@@ -40,6 +46,11 @@ def refusal(http):
     return ask
 
 
+def place_of(cursor):
+    """The place that a poll's cursor names, as any transport would say it."""
+    return replace(Cursor.parse(cursor), line=None).encode()
+
+
 def seqs(answer):
     return [event["seq"] for event in answer["events"]]
 
@@ -48,7 +59,9 @@ def test_without_a_cursor_a_poll_tells_the_present_place_and_no_events(poll, ali
     tell(alice, n=1)
     until_sequenced()
 
-    assert poll(alice) == {
+    answer = poll(alice)
+
+    assert answer | {"cursor": place_of(answer["cursor"])} == {
         "events": [],
         "cursor": log.present_cursor(),
         "has_more": False,
@@ -68,7 +81,8 @@ def test_a_poll_brings_what_came_after_its_cursor_in_the_envelope_of_every_trans
     assert list(event) == ["type", "topic", "seq", "cursor", "id", "timestamp", "replayed", "data"]
     assert (event["type"], event["topic"], event["seq"]) == ("Note", user_topic(alice.pk), 1)
     assert (event["data"], event["replayed"]) == ({"n": 7}, True)
-    assert event["cursor"] == answer["cursor"] == log.present_cursor()
+    assert event["cursor"] == answer["cursor"]
+    assert place_of(event["cursor"]) == log.present_cursor()
     assert poll(alice, cursor=answer["cursor"])["events"] == []
 
 
@@ -86,7 +100,7 @@ def test_many_events_come_in_answers_of_the_limit_none_missing_none_twice(poll, 
 
     assert [seqs(answer) for answer in answers] == [[1, 2, 3], [4, 5, 6], [7]]
     assert [answer["poll_interval_ms"] for answer in answers] == [0, 0, 1000]
-    assert cursor == log.present_cursor()
+    assert place_of(cursor) == log.present_cursor()
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 4])
@@ -110,7 +124,7 @@ def test_others_events_move_the_cursor_and_are_not_shown(poll, alice, bob):
 
     answer = poll(alice, cursor=cursor)
 
-    assert (answer["events"], answer["cursor"]) == ([], log.present_cursor())
+    assert (answer["events"], place_of(answer["cursor"])) == ([], log.present_cursor())
 
 
 def test_topics_are_added_and_the_automatic_ones_skipped(poll, alice, family):
@@ -218,7 +232,7 @@ def test_a_cursor_beyond_the_log_and_one_older_than_what_is_kept_are_reset(poll,
     for n in range(2):
         tell(alice, n=n)
     until_sequenced()
-    log.prune(log.timezone.now())
+    log.prune(timezone.now())
 
     assert poll(alice, cursor=start)["reset"][0]["data"]["reason"] == "trimmed"
     assert poll(alice, cursor=f"{log.head().epoch}-99-0000")["reset"][0]["data"]["reason"] == "ahead"
@@ -289,6 +303,98 @@ def test_a_page_of_ours_polls_with_its_session_and_needs_its_csrf_token_to_write
     assert forged.json()["code"] == "forbidden"
 
 
+# --- what was not acknowledged --------------------------------------------------------------------
+
+
+def numbers(answer):
+    """Each event of an answer by its number, and whether it brings a cursor."""
+    return [(event["data"]["n"], "cursor" in event) for event in answer["events"]]
+
+
+def want_acks(alice, *numbers):
+    for n in numbers:
+        tell(alice, ack=True, n=n)
+    until_sequenced()
+
+
+def test_a_poll_that_begins_is_given_again_what_was_not_acknowledged_and_the_next_ones_are_not(poll, alice):
+    want_acks(alice, 1, 2)
+
+    first = poll(alice)
+    second = poll(alice, cursor=first["cursor"])
+    third = poll(alice, cursor=second["cursor"])
+
+    assert numbers(first) == [(1, False), (2, False)]
+    assert all(event["ack"] and event["replayed"] for event in first["events"])
+    assert (second["events"], third["events"]) == ([], [])
+
+
+@pytest.mark.parametrize("of_event", [False, True])
+def test_a_line_goes_on_with_the_cursor_of_an_answer_and_of_each_event_in_it(poll, alice, of_event):
+    start = poll(alice)["cursor"]
+    want_acks(alice, 1, 2)
+    answer = poll(alice, cursor=start)
+    place = answer["events"][0] if of_event else answer
+
+    rest = poll(alice, cursor=place["cursor"])
+
+    assert numbers(answer) == [(1, True), (2, True)]
+    assert numbers(rest) == ([(2, True)] if of_event else [])
+
+
+def test_a_cursor_of_another_transport_begins_a_line(poll, alice):
+    want_acks(alice, 1)
+    place = log.present_cursor()
+    want_acks(alice, 2)
+
+    answer = poll(alice, cursor=place)
+
+    assert numbers(answer) == [(1, False), (2, True)]
+    assert poll(alice, cursor=answer["cursor"])["events"] == []
+
+
+def test_who_stays_away_for_longer_than_a_line_lasts_begins_another(poll, alice, monkeypatch):
+    want_acks(alice, 1)
+    cursor = poll(alice)["cursor"]
+    answered = Cursor.parse(cursor).line.at
+    monkeypatch.setattr("realtime.transports.query.now", lambda: answered + 119)
+    soon = poll(alice, cursor=cursor)
+    monkeypatch.setattr("realtime.transports.query.now", lambda: answered + 120)
+    later = poll(alice, cursor=cursor)
+
+    assert (numbers(soon), numbers(later)) == ([], [(1, False)])
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+def test_with_a_limit_what_is_given_again_comes_in_several_answers_before_what_was_missed(poll, alice, limit):
+    want_acks(alice, 1, 2, 3)
+    cursor = log.present_cursor()
+    want_acks(alice, 4, 5)
+
+    answers = []
+    while not answers or answers[-1]["has_more"]:
+        answers.append(poll(alice, cursor=cursor, limit=limit))
+        cursor = answers[-1]["cursor"]
+
+    assert [each for answer in answers for each in numbers(answer)] == [
+        *((n, False) for n in (1, 2, 3)),
+        *((n, True) for n in (4, 5)),
+    ]
+    assert all(len(answer["events"]) <= limit for answer in answers)
+    assert len(answers) <= 5 // limit + 2
+    assert place_of(cursor) == log.present_cursor()
+    assert poll(alice, cursor=cursor)["events"] == []
+
+
+def test_a_poll_gives_again_nothing_that_was_acknowledged(http, poll, alice):
+    want_acks(alice, 1, 2)
+    id = poll(alice)["events"][0]["id"]
+
+    assert acknowledge(http, alice, f'{{"message_ids": ["{id}"]}}').status_code == 204
+
+    assert numbers(poll(alice)) == [(2, False)]
+
+
 # --- acknowledgements, tickets, snapshots ---------------------------------------------------------
 
 
@@ -309,7 +415,7 @@ def test_an_acknowledgement_is_recorded_once_for_what_wanted_one(http, poll, ali
 
     assert (first.status_code, second.status_code, first.content) == (204, 204, b"")
     receipt = Receipt.objects.get()
-    assert (str(receipt.event_id), receipt.user, receipt.transport) == (ids[0], alice, "polling")
+    assert (str(receipt.event_id), receipt.user, receipt.transport) == (ids[0], alice, "http")
 
 
 @pytest.mark.parametrize(
@@ -323,6 +429,7 @@ def test_an_acknowledgement_is_recorded_once_for_what_wanted_one(http, poll, ali
         (b"[]", "invalid_data"),
         (b"{}", "invalid_data"),
         (b'{"message_ids": ["x"]}', "invalid_data"),
+        (json.dumps({"message_ids": [str(UUID(int=n)) for n in range(1001)]}).encode(), "invalid_data"),
         (b'{"message_ids": [], "more": 1}', "invalid_data"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -33,6 +34,7 @@ from tests.realtime.recorder import announce, cursor_at, grow, sequence, standin
 pytestmark = pytest.mark.django_db(transaction=True)
 
 GLOBAL = topic("global")
+NOW = 1_800_000_000
 PATH = "/api/v1/events"
 ORIGIN = "https://app.example.org"
 
@@ -41,6 +43,7 @@ ORIGIN = "https://app.example.org"
 def quiet(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """The tests sequence and announce by themselves, nothing happens by the clock, and rates start anew."""
     monkeypatch.setattr(relay, "wake", lambda: None)
+    monkeypatch.setattr("realtime.transports.query.time", SimpleNamespace(time=lambda: NOW))
     settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0, "ALLOWED_ORIGINS": [ORIGIN]}
     settings.CORS_ALLOWED_ORIGINS = [ORIGIN]
     cache.clear()
@@ -146,6 +149,34 @@ async def test_an_answer_from_memory_is_byte_for_byte_the_views(
     assert is_quick
     assert quick.json()["cursor"] != start
     assert described(quick) == described(slow)
+
+
+async def test_a_line_that_begins_is_left_to_the_view_where_something_may_be_open(
+    alice: User, bob: User, smith: Topic
+) -> None:
+    headers, others = await bearer(alice), await bearer(bob)
+    async with server() as it:
+        await grow(it.here, 1, to=[user_topic(alice.pk)], ack=True)
+        for who in (headers, others):
+            await it.ask(who, cursor=it.cursor)
+        began, was_quick = await it.ask(headers, cursor=it.cursor)
+        goes_on = await it.ask(headers, cursor=began.json()["cursor"])
+        unconcerned = await it.ask(others, cursor=it.cursor)
+
+    assert (len(began.json()["events"]), was_quick) == (1, False)
+    assert (goes_on[0].json()["events"], goes_on[1]) == ([], True)
+    assert (unconcerned[0].json()["events"], unconcerned[1]) == ([], True)
+
+
+async def test_the_rest_of_what_is_given_again_comes_from_the_view(alice: User, smith: Topic) -> None:
+    headers = await bearer(alice)
+    async with server() as it:
+        await grow(it.here, 1, 2, to=[user_topic(alice.pk)], ack=True)
+        first, _ = await it.ask(headers, cursor=it.cursor, limit="1")
+        await it.ask(headers, cursor=it.cursor)
+        second, was_quick = await it.ask(headers, cursor=first.json()["cursor"])
+
+    assert ([event["data"]["n"] for event in second.json()["events"]], was_quick) == ([2], False)
 
 
 async def test_each_origin_gets_headers_of_its_own(alice: User, smith: Topic) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from django.db import OperationalError, transaction
 from django.test import Client
+from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import Membership
@@ -362,7 +363,7 @@ def test_a_cursor_older_than_what_is_kept_is_reset_and_the_stream_goes_on(open_s
     for n in range(3):
         tell(alice, n=n)
     until_sequenced()
-    log.prune(log.timezone.now())
+    log.prune(timezone.now())
 
     stream = open_stream(alice, cursor=place)
     reset = reset_of(stream)

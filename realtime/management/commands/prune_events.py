@@ -8,16 +8,17 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from realtime import log, tickets
+from realtime import log, receipts, tickets
 from realtime.conf import conf
 
 
 class Command(BaseCommand):
-    """Drop events beyond retention and the record of tickets that have expired."""
+    """Drop events and receipts beyond retention, and the record of tickets that have expired."""
 
     help = (
-        "Drop events older than the retention, and the record of expired tickets. Events that want an acknowledgement "
-        "stay until they have it or expire. Clients whose cursor is older than what is kept are told to start over."
+        "Drop events older than the retention, old receipts, and the record of expired tickets. Events that want an "
+        "acknowledgement stay until they expire. Clients whose cursor is older than what is kept are told to start "
+        "over."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,4 +36,5 @@ class Command(BaseCommand):
         if not 0 <= age < timedelta.max.total_seconds():
             raise CommandError("--older-than takes a number of seconds, 0 or more.")
         events = log.prune(timezone.now() - timedelta(seconds=age))
-        self.stdout.write(f"pruned {events} events and {tickets.prune()} tickets")
+        # Receipts after events: they are kept as long as theirs is.
+        self.stdout.write(f"pruned {events} events, {receipts.prune()} receipts and {tickets.prune()} tickets")

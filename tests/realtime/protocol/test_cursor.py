@@ -6,19 +6,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from realtime.protocol.cursor import MAX_LENGTH, MAX_POSITION, Cursor, InvalidCursor, check_of
+from realtime.protocol.cursor import MAX_LENGTH, MAX_POSITION, MAX_TIME, Cursor, InvalidCursor, Line, check_of
 
 EPOCHS = st.text("0123456789abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=16)
-CURSORS = st.builds(Cursor, EPOCHS, st.integers(0, MAX_POSITION), st.integers(0, 0xFFFF))
+PLACES = st.integers(0, MAX_POSITION)
+LINES = st.none() | st.builds(Line, st.integers(0, MAX_TIME), st.none() | PLACES)
+CURSORS = st.builds(Cursor, EPOCHS, PLACES, st.integers(0, 0xFFFF), LINES)
 
 
 def test_a_cursor_is_short_readable_text() -> None:
     assert Cursor("k3f9", 10482, 0x1A2B).encode() == "k3f9-10482-1a2b"
+    assert Cursor("k3f9", 10482, 0x1A2B, Line(0x6B08EE90)).encode() == "k3f9-10482-1a2b-6b08ee90"
+    assert Cursor("k3f9", 10482, 0x1A2B, Line(0x6B08EE90, 37)).encode() == "k3f9-10482-1a2b-6b08ee90-37"
 
 
 @given(CURSORS)
 @example(Cursor("0", 0, 0))
-@example(Cursor("z" * 16, MAX_POSITION, 0xFFFF))
+@example(Cursor("z" * 16, MAX_POSITION, 0xFFFF, Line(MAX_TIME, MAX_POSITION)))
 def test_what_is_encoded_parses_to_the_same_place(cursor: Cursor) -> None:
     text = cursor.encode()
 
@@ -71,6 +75,14 @@ def test_one_changed_character_gives_another_place_or_none(cursor: Cursor, data:
         "k3f9-9223372036854775808-1a2b",
         "k3f9-" + "9" * 19 + "-1a2b",
         "k" * 17 + "-1-1a2b",
+        "k3f9-1-1a2b-",
+        "k3f9-1-1a2b-01",
+        "k3f9-1-1a2b-1A",
+        "k3f9-1-1a2b-10000000000",
+        "k3f9-1-1a2b-1-",
+        "k3f9-1-1a2b-1-01",
+        "k3f9-1-1a2b-1-9223372036854775808",
+        "k3f9-1-1a2b-1-1-1",
         "k3f9-1-1a2b" * 100_000,
     ],
 )

@@ -1,0 +1,167 @@
+"""What a user has not acknowledged is given again to each of their clients that connects, once.
+
+Apart from the replay, which goes by the client's cursor: this goes by what users have confirmed, on whatever client. It
+costs no query where nothing is open for the user; those of whom that is not certain are asked for many at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realtime import log, receipts
+from realtime.conf import conf
+from realtime.metrics import metrics
+from realtime.protocol.entry import SESSIONS_ENDED, Entry
+from realtime.protocol.errors import ProtocolError
+from realtime.protocol.frame import Frame
+from realtime.protocol.subscriber import losses
+from realtime.receipts import Ask, Due
+from realtime.threads import run_db
+from realtime.wanting import Settled, Want, Wanting
+
+if TYPE_CHECKING:
+    from realtime.follower import Follower
+    from realtime.members import Member
+
+logger = logging.getLogger("realtime.again")
+
+WANTS_AT_ONCE = 5000  # events that one read asks for, of all its users together
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One client that waits to hear what of these events is still open for its user."""
+
+    ask: Ask
+    answer: asyncio.Future[list[Entry]]
+
+
+class Again:
+    """What is open, and for whom, as far as this process knows. For one follower."""
+
+    def __init__(self) -> None:
+        self.wanting = Wanting()
+        self.settled = Settled()
+        self._waiting: list[_Waiting] = []
+        self._reader: asyncio.Task[None] | None = None
+
+    def restart(self, wanting: Wanting) -> None:
+        """Know what another history holds, and nothing of whom it was confirmed by."""
+        # Another object: what is being read of the history before must not be taken for this one's.
+        self.wanting, self.settled = wanting, Settled()
+
+    def is_certainly_nothing(self, user_id: str, topics: Collection[str], behind: int, upto: int) -> bool:
+        """Whether memory is sure that between two places nothing on these topics is open for the user."""
+        return behind >= self.wanting.begin and not self._candidates(user_id, topics, behind, upto)
+
+    async def due(self, user_id: str, topics: Collection[str], behind: int, upto: int) -> Due:
+        """What between two places is open for the user, one page of it, as of a moment after this was asked."""
+        page = self._candidates(user_id, topics, max(behind, self.wanting.begin), upto)
+        end: int | None = None
+        if behind < self.wanting.begin:  # there are more than memory holds
+            older = await run_db(receipts.wants_on, topics, behind, min(upto, self.wanting.begin))
+            whole = len(older) < conf.PAGE
+            page = [*older, *page] if whole else older
+            end = None if whole else older[-1].position
+        if len(page) > conf.PAGE:
+            page = page[: conf.PAGE]
+            end = page[-1].position
+        return Due(await self._open_ones(Ask(user_id, page)) if page else [], end)
+
+    def _candidates(self, user_id: str, topics: Collection[str], behind: int, upto: int) -> list[Want]:
+        found = self.wanting.on(topics, behind, upto)
+        return [want for want in found if not self.settled.has(user_id, want.position)]
+
+    def _open_ones(self, ask: Ask) -> asyncio.Future[list[Entry]]:
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(ask, loop.create_future())
+        self._waiting.append(waiting)
+        if self._reader is None:
+            self._reader = loop.create_task(self._read_all())
+        return waiting.answer
+
+    async def _read_all(self) -> None:
+        while self._waiting:
+            batch, known = self._next_batch(), self.settled
+            try:
+                answers = await run_db(_read, [each.ask for each in batch])
+            except Exception as error:
+                for each in batch:
+                    if not each.answer.done():
+                        each.answer.set_exception(error)
+                continue
+            for each, (entries, settled) in zip(batch, answers, strict=True):
+                known.add(each.ask.user_id, settled)
+                if not each.answer.done():  # else it has left
+                    each.answer.set_result(entries)
+        self._reader = None
+
+    def _next_batch(self) -> list[_Waiting]:
+        count = wants = 0
+        for each in self._waiting[: conf.RIGHTS_BATCH]:
+            wants += len(each.ask.wants)
+            if count and wants > WANTS_AT_ONCE:
+                break
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+
+async def give_again(follower: Follower, member: Member, *, behind: int = 0, upto: int | None = None) -> None:
+    """Send ``member`` what stands behind a place and its user has not acknowledged on any client.
+
+    Up to the place ``upto``, or up to the member's own: what comes later it is sent by its replay. Raises
+    ProtocolError ``unavailable`` when this process cannot come as far as the client in time.
+    """
+    state, epoch, next_place = member.state, member.state.epoch, behind
+    upto = state.position if upto is None else upto
+    if not await follower.reach(upto):
+        raise ProtocolError("unavailable")
+    while follower.epoch == epoch:  # else it will be told to start over, and this as well
+        found = await follower.again.due(state.user_id, tuple(state.topics), next_place, upto)
+        for entry in found.entries:
+            if _may_be_given(follower, member, entry):
+                member.deliver(Frame(entry, epoch, replayed=True, placed=False))
+                metrics.given_again.labels(member.transport).inc()
+                await member.flushed()
+        if found.behind is None:
+            return
+        next_place = found.behind
+
+
+async def give_all_again(follower: Follower, members: Sequence[Member], upto: int) -> None:
+    """Send each of the members what stands up to a place and is open for its user, many at a time."""
+    for begin in range(0, len(members), conf.RIGHTS_BATCH):
+        given = (give_again(follower, member, upto=upto) for member in members[begin : begin + conf.RIGHTS_BATCH])
+        for error in await asyncio.gather(*given, return_exceptions=True):
+            if error is not None:  # at its next connect, then
+                logger.warning("what was not acknowledged could not be given again: %s", type(error).__name__)
+
+
+def _may_be_given(follower: Follower, member: Member, entry: Entry) -> bool:
+    """Whether, in this moment, the client may still be sent it: neither acknowledged nor out of its sight meanwhile."""
+    state = member.state
+    if state.ended or entry.topic not in state.topics or follower.again.settled.has(state.user_id, entry.position):
+        return False
+    if state.live:
+        return True
+    # Until it has joined, it obeys no control entry; here those are known already.
+    controls = follower.since(state.rights_position, [state.control]) or ()
+    return entry.topic not in losses(controls) and all(each.type != SESSIONS_ENDED for each in controls)
+
+
+def _read(asks: Sequence[Ask]) -> list[tuple[list[Entry], list[int]]]:
+    """For each ask: the entries that are open, and the positions of those that are not. In a thread."""
+    found = receipts.still_wanted(asks)
+    positions = {want.position for wants in found for want in wants}
+    entries = {entry.position: entry for entry in log.entries_at(positions)} if positions else {}
+    answers = []
+    for ask, wants in zip(asks, found, strict=True):
+        places = [want.position for want in wants]
+        settled = {want.position for want in ask.wants}.difference(places)
+        answers.append(([entries[place] for place in places if place in entries], sorted(settled)))
+    return answers
