@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from realtime.desk.admin import OperationsAdmin
 from realtime.models import Event, LogHead, Operations, Outgoing, Receipt, TopicHead
+from realtime.receipts_admin import ReceiptAdmin
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -36,6 +37,7 @@ class ReadOnlyAdmin(_ModelAdmin):
 
 
 admin.site.register(Operations, OperationsAdmin)
+admin.site.register(Receipt, ReceiptAdmin)
 
 
 @admin.register(Event)
@@ -70,14 +72,3 @@ class LogHeadAdmin(ReadOnlyAdmin):
     """Where the log ends and begins, and which history it is."""
 
     list_display = ("epoch", "position", "floor")
-
-
-@admin.register(Receipt)
-class ReceiptAdmin(ReadOnlyAdmin):
-    """Who has confirmed which event, when, on what."""
-
-    list_display = ("event_id", "user", "transport", "acked_at")
-    list_filter = ("transport",)
-    list_select_related = ("user",)
-    search_fields = ("=event_id",)
-    ordering = ("-id",)

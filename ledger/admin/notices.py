@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import Membership, User
 from ledger.admin.base import FOLLOWED, LedgerAdmin
+from ledger.admin.receipts import NoticeReceipts
 from ledger.models import Notification
 
 USER, FAMILY, EVERYONE = "user", "family", "everyone"
@@ -45,14 +46,15 @@ class NoticeForm(forms.ModelForm[Notification]):
 
 
 @admin.register(Notification)
-class NotificationAdmin(LedgerAdmin[Notification]):
+class NotificationAdmin(NoticeReceipts, LedgerAdmin[Notification]):
     """Notices to a user, a family, or everyone."""
 
-    list_display = ["title", "level", "user", "family", "created_at", "expires_at"]
+    list_display = ["title", "level", "user", "family", "created_at", "expires_at", "confirmations"]
     list_filter = ["level"]
     list_select_related = ["user", "family"]
     autocomplete_fields = ["user", "family"]
     exclude = ["created_by"]
+    readonly_fields = ["confirmations"]
     add_form_template = "admin/ledger/notification/write.html"
     change_form_template = FOLLOWED
 
@@ -65,7 +67,7 @@ class NotificationAdmin(LedgerAdmin[Notification]):
 
     def get_fields(self, request: HttpRequest, obj: Notification | None = None) -> list[Any]:
         written = ["level", "title", "message", "expires_at"]
-        return ["to", "user", "family", *written] if obj is None else ["user", "family", *written]
+        return ["to", "user", "family", *written] if obj is None else ["user", "family", *written, "confirmations"]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Writing, and looking at what was written before it is sent."""
