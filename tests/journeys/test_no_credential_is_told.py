@@ -11,53 +11,62 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from django.db import connection
-from django.test import Client as Browser
-from websockets.exceptions import InvalidHandshake, InvalidMessage
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from accounts.authentication import issue
 from accounts.models import User
-from realtime import tickets
-from tests.clients import access_token
 from tests.conftest import PASSWORD
 from tests.live import LiveServer
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(240)]
 
 METRICS_TOKEN = secrets.token_urlsafe(32)
-TALKATIVE = {"LOG_LEVEL": "DEBUG", "DEBUG": "0", "REALTIME_METRICS_TOKEN": METRICS_TOKEN}
+KEYS = {"SECRET_KEY": secrets.token_urlsafe(48), "JWT_SIGNING_KEY": secrets.token_urlsafe(48)}
+TALKATIVE = {**KEYS, "LOG_LEVEL": "DEBUG", "DEBUG": "0", "REALTIME_METRICS_TOKEN": METRICS_TOKEN}
 DOORS = ["/api/v1/stream", "/api/v1/events", "/api/v1/snapshot?resource=nothing", "/api/v1/me", "/nowhere", "/healthz"]
 SEEN_BY_STAFF = ["realtime/event/", "realtime/outgoing/", "realtime/receipt/", "axes/accessattempt/", "accounts/user/"]
 REFERRER = "same-origin"
 
 
 class Secrets:
-    """Every credential that was used, and what may not be found of it."""
+    """Every credential that was used, and what may not be found of it. The server gave them, as it does to users."""
 
-    def __init__(self, user: User) -> None:
-        browser = Browser()
-        browser.force_login(user)
-        good, session = access_token(user), browser.cookies["sessionid"].value
-        self.good, self.session, self.refresh = good, session, str(issue(user))
-        self.user = user
+    def __init__(self, server: LiveServer, user: User) -> None:
+        self.url, self.user = server.url, user
+        pair = httpx.post(f"{self.url}/api/v1/auth/token", json=self.login, trust_env=False).json()
+        self.good, self.session = pair["access"], self.sign_in_by_the_page()
+        claims = jwt.decode(self.good, options={"verify_signature": False})
         self.given = {
-            "a good token": good,
-            "an expired token": access_token(user, timedelta(seconds=-5)),
-            "a token with another signature": good[:-6] + "AAAAAA",
+            "a good token": self.good,
+            "an expired token": jwt.encode({**claims, "exp": claims["iat"] - 5}, KEYS["JWT_SIGNING_KEY"], "HS256"),
+            "a token with another signature": self.good[:-6] + "AAAAAA",
             "rubbish": secrets.token_urlsafe(24),
-            "a session": session,
-            "a refresh token": self.refresh,
+            "a session": self.session,
+            "a refresh token": pair["refresh"],
             "the token for metrics": METRICS_TOKEN,
             "a password": PASSWORD,
             "a wrong password": secrets.token_urlsafe(16),
         }
+
+    @property
+    def login(self) -> dict[str, str]:
+        """Name and password."""
+        return {"username": self.user.username, "password": PASSWORD}
+
+    def sign_in_by_the_page(self) -> str:
+        """The key of a session."""
+        with httpx.Client(base_url=self.url, trust_env=False) as browser:
+            browser.get("/accounts/login/")
+            form = {**self.login, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+            assert browser.post("/accounts/login/", data=form).status_code == 302
+            return browser.cookies["sessionid"]
 
     @property
     def tokens(self) -> list[str]:
@@ -66,8 +75,9 @@ class Secrets:
 
     def ticket(self) -> str:
         """Another ticket."""
-        fresh = tickets.issue(self.user, expires_at=None, claims={"sign_outs": self.user.sign_outs})
-        self.given[f"ticket {len(self.given)}"] = fresh
+        headers = {"Authorization": f"Bearer {self.good}"}
+        answer = httpx.post(f"{self.url}/api/v1/realtime/tickets", headers=headers, trust_env=False)
+        self.given[f"ticket {len(self.given)}"] = fresh = str(answer.json()["ticket"])
         return fresh
 
     def found_in(self, text: str) -> list[str]:
@@ -90,16 +100,6 @@ class Told:
             self.policies.add(answer.headers.get("referrer-policy"))
 
 
-@pytest.fixture
-def told() -> Told:
-    return Told()
-
-
-@pytest.fixture
-def known(admin: User) -> Secrets:
-    return Secrets(admin)
-
-
 class RunServer(LiveServer):
     """The same under Daphne, with its own log of requests, as ``manage.py runserver`` has it."""
 
@@ -113,11 +113,11 @@ class RunServer(LiveServer):
 
 
 @pytest.mark.parametrize("kind", [LiveServer, RunServer])
-def test_nothing_that_the_server_wrote_holds_a_credential(
-    kind: Callable[..., LiveServer], known: Secrets, told: Told
-) -> None:
+def test_nothing_that_the_server_wrote_holds_a_credential(kind: Callable[..., LiveServer], admin: User) -> None:
+    told = Told()
     options: dict[str, Any] = {"workers": 2, "options": ["--access-log"]} if kind is LiveServer else {}
     with kind(environment=TALKATIVE, **options) as server:
+        known = Secrets(server, admin)
         over_http(server, known, told)
         by_sign_in(server, known, told)
         with a_table_missing("accounts_family"):
@@ -158,8 +158,7 @@ def by_sign_in(server: LiveServer, known: Secrets, told: Told) -> None:
         body = {"username": known.user.username, "password": password}
         told.add(httpx.post(f"{server.url}/api/v1/auth/token", json=body, trust_env=False))
         told.add(httpx.post(f"{server.url}/accounts/login/?token={known.good}", data=body, trust_env=False))
-    right = {"username": known.user.username, "password": PASSWORD}
-    given = httpx.post(f"{server.url}/api/v1/auth/token", json=right, trust_env=False).json()
+    given = httpx.post(f"{server.url}/api/v1/auth/token", json=known.login, trust_env=False).json()
     known.given |= {"an access token given": given["access"], "a refresh token given": given["refresh"]}
     for refresh in (known.given["rubbish"], known.good):
         told.add(httpx.post(f"{server.url}/api/v1/auth/refresh", json={"refresh": refresh}, trust_env=False))
@@ -193,11 +192,12 @@ def converse(server: LiveServer, known: Secrets, told: Told, query: str = "", **
     try:
         with connect(f"{server.ws_url}/ws?{query}", proxy=None, open_timeout=20, **options) as client:
             told.parts.append(str(client.subprotocol))
-            for number, token in enumerate(known.tokens):
-                client.send(json.dumps({"command": "Authenticate", "data": {"token": token}, "id": number}))
-                client.send(json.dumps({"command": "Authenticate", "data": {"token": [token]}, "id": number}))
-                client.send(json.dumps({"command": "Subscribe", "data": {"topic": "user:1", "after": token}}))
-            with suppress(Exception):  # closed by the server, or nothing more to say
+            with suppress(ConnectionClosed):  # who was let in only to be refused
+                for number, token in enumerate(known.tokens):
+                    client.send(json.dumps({"command": "Authenticate", "data": {"token": token}, "id": number}))
+                    client.send(json.dumps({"command": "Authenticate", "data": {"token": [token]}, "id": number}))
+                    client.send(json.dumps({"command": "Subscribe", "data": {"topic": "user:1", "after": token}}))
+            with suppress(ConnectionClosed, TimeoutError):
                 while True:
                     told.parts.append(str(client.recv(timeout=0.2)))
     except (InvalidHandshake, InvalidMessage, OSError) as refusal:
