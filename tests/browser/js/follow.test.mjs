@@ -89,6 +89,16 @@ test("a question that was refused is asked again on the next line, and not befor
   assert.deepEqual([before, shown], [1, [1]]);
 });
 
+test("a question that is open when the line breaks goes out once on the next", async () => {
+  const { there } = following();
+
+  there.socket.closes();
+  there.clock.pass(2000);
+  there.socket.greets();
+
+  assert.equal(asked(there).length, 1);
+});
+
 test("a page that is not connected yet asks when it is, once", async () => {
   const there = world();
   const shown = [];

@@ -11,6 +11,7 @@ const seqs = (events) => events.map(({ seq }) => seq);
 function origin() {
   const queue = [];
   const channels = new Set();
+  const asked = [];
   let isHeld = false;
   const next = () => {
     const turn = queue.find(({ signal }) => !signal?.aborted);
@@ -24,6 +25,7 @@ function origin() {
   };
   const locks = {
     request: async (name, { signal }, callback) => {
+      asked.push(name);
       queue.push({ signal, callback });
       await Promise.resolve();
       next();
@@ -44,7 +46,7 @@ function origin() {
       channels.delete(this);
     }
   }
-  return { locks, BroadcastChannel };
+  return { locks, BroadcastChannel, asked, channels };
 }
 
 /** A holder whose WebSocket is live, and a guest that has caught up. */
@@ -239,4 +241,29 @@ test("tabs without a name, and browsers without locks, connect on their own", as
     [...unnamed, lockless].map(({ sockets }) => sockets.length),
     [1, 1, 1],
   );
+});
+
+test("a tab whose line to the others breaks stands in line for the connection once", async () => {
+  const { guest, holder, environment } = await pair();
+
+  guest.client.cut();
+  guest.clock.pass(32_000);
+  await settled();
+  await guest.request.gives();
+
+  assert.deepEqual([guest.client.state, guest.client.transport], ["live", "tab"]);
+  assert.equal(environment.asked.length, 2);
+  assert.equal(environment.channels.size, 2);
+  assert.equal(holder.client.state, "live");
+});
+
+test("a holder that follows a topic of its own makes way for another", async () => {
+  const { holder, guest } = await pair();
+
+  void holder.client.subscribe("account:a");
+  await settled();
+  guest.socket.greets();
+
+  assert.deepEqual([guest.client.state, guest.client.transport], ["live", "websocket"]);
+  assert.equal(holder.client.transport, "websocket");
 });

@@ -110,6 +110,17 @@ for (const [status, body, retryAfter, state, code] of [
   });
 }
 
+test("a refusal that does not say when to come back means what the table says", async () => {
+  const there = world({ transports: ["sse"], random: 0 });
+  there.client.start();
+  await settled();
+
+  await there.request.answers({ code: "unavailable" }, 503);
+  await settled();
+
+  assert.equal(there.client.status.retryInMs, 2000);
+});
+
 test("commands go by HTTP where the line carries none: a request, its refusal, an Ack with the CSRF token", async () => {
   const there = await streaming();
   there.document.cookie = "a=b; csrftoken=secret";
