@@ -55,7 +55,9 @@ const web = createServer((incoming, answer) => {
   const file = files.get(incoming.url ?? "");
   if (file) return answer.writeHead(200, { "Content-Type": file[0] }).end(file[1]);
   const { method, headers, url: path } = incoming;
-  const passed = request({ host: server.hostname, port: server.port, method, path, headers }, (given) => {
+  // A connection each: one that is kept may have been closed by the server just now.
+  const place = { host: server.hostname, port: server.port, agent: false };
+  const passed = request({ ...place, method, path, headers }, (given) => {
     answer.writeHead(given.statusCode ?? 502, given.headers);
     given.pipe(answer);
   });

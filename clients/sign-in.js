@@ -10,7 +10,8 @@ import { RealtimeClient } from "@realtime-ledger/client";
 async function post(path, body) {
   const headers = { "Content-Type": "application/json" };
   const answer = await fetch(`/api/v1/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
-  if (!answer.ok) throw new Error("That is no name and password of a user here.");
+  if (answer.status === 401) throw new Error("That is no name and password of a user here.");
+  if (!answer.ok) throw new Error(`The server cannot sign you in now (${answer.status}): try again.`);
   return answer.json();
 }
 

@@ -136,6 +136,17 @@ test("a balance that the page already holds is shown at once and not asked for",
   assert.deepEqual(there.socket.commands("Request"), []);
 });
 
+test("a balance that is shown no longer is asked for no longer", async () => {
+  const there = world();
+  const page = await rendered(there, createElement(CreditProvider, { userId: "alice" }, createElement(Balance)));
+  await act(async () => there.socket.greets());
+
+  await page.update(createElement(Badge));
+  await act(async () => there.socket.says({ type: "Reset", data: { reason: "epoch", cursor: "n1" } }));
+
+  assert.equal(there.socket.commands("Request").length, 1);
+});
+
 test("a hook outside a provider says what is missing", async () => {
   await assert.rejects(async () => {
     await act(async () => create(createElement(Badge)));
