@@ -32,7 +32,10 @@ PATIENCE = 30.0
 
 
 class Recorder:
-    """One client. ``said`` holds all it was told, events by their number; ``frames`` the events as they came."""
+    """One client. ``said`` holds all it was told, events by their number; ``frames`` the events as they came.
+
+    ``heard`` holds what is not of the log: types with their data.
+    """
 
     transport: ClassVar[str] = "test"
     wire: Wire | None = None
@@ -46,6 +49,7 @@ class Recorder:
         self.state = state
         self.said: list[Any] = []
         self.frames: list[Frame] = []
+        self.heard: list[tuple[str, Any]] = []
         self.unsent = 0
         self.most_unsent = 0
         self.between_pages: Callable[[], Awaitable[None]] | None = None
@@ -59,7 +63,8 @@ class Recorder:
     def deliver(self, frame: Frame) -> None:
         if self.error is not None:
             raise self.error
-        if not frame.entry.position:  # presence: no event of the log
+        if not frame.entry.position:  # ephemeral: no event of the log
+            self.heard.append((frame.entry.type, json.loads(frame.entry.data)))
             return
         self.frames.append(frame)
         self.said.append(number_of(frame.entry))
