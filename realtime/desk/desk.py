@@ -67,6 +67,7 @@ class Desk:
         self._telling: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._open: dict[int, _Open] = {}
+        self._answering: set[asyncio.Task[None]] = set()
 
     @property
     def is_watched(self) -> bool:
@@ -108,7 +109,9 @@ class Desk:
             case words.Told(process=process, figures=told):
                 self._note(process, told)
             case words.Asked(process=process, number=number, request=request):
-                self._loop.create_task(self._answer(process, number, request))
+                answering = self._loop.create_task(self._answer(process, number, request))
+                self._answering.add(answering)
+                answering.add_done_callback(self._answering.discard)
             case words.Answered(process=process, to=to, number=number, answer=answer):
                 if to == self.process and number in self._open:
                     self._open[number].answers[process] = answer
