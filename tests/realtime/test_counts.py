@@ -145,6 +145,7 @@ def test_the_successor_of_a_killed_process_takes_back_what_that_said(
     machine: Machine, here: Counts, there: Counts
 ) -> None:
     add(there, ALICE, 10)
+    add(there, "user:bob")
     machine.wait(2 * SAY_AFTER)
 
     machine.kill("there")
@@ -152,6 +153,7 @@ def test_the_successor_of_a_killed_process_takes_back_what_that_said(
     machine.wait(2 * SAY_AFTER)
 
     assert here.of(ALICE).all == 1
+    assert here.of("user:bob").all == 0
 
 
 def test_words_that_were_lost_are_asked_for(machine: Machine, here: Counts, there: Counts) -> None:
