@@ -76,10 +76,9 @@ def due(user_id: Any, on: Iterable[str], behind: int, upto: int, limit: int) -> 
 
     Asks the database, for those who are served without a hub; at most ``limit`` events.
     """
-    rows = _wanting().filter(topic__in=list(on), position__gt=behind, position__lte=upto)
     confirmed = Receipt.objects.filter(event_id=OuterRef("event_id"), user=user_id)
     # One more than asked for: it tells that there are more.
-    found = _wants(rows.exclude(Exists(confirmed)).order_by("position")[: limit + 1])
+    found = _wants(_between(on, behind, upto).exclude(Exists(confirmed))[: limit + 1])
     (open_ones,) = still_wanted([Ask(user_id, found[:limit])]) if found else ([],)
     entries = log.entries_at(want.position for want in open_ones) if open_ones else []
     return Due(entries, found[limit - 1].position if len(found) > limit else None)
@@ -87,8 +86,7 @@ def due(user_id: Any, on: Iterable[str], behind: int, upto: int, limit: int) -> 
 
 def wants_on(on: Iterable[str], behind: int, upto: int) -> list[Want]:
     """What on these topics, between two places, wants an acknowledgement of anybody; one page of it."""
-    rows = _wanting().filter(topic__in=list(on), position__gt=behind, position__lte=upto)
-    return _wants(rows.order_by("position")[: conf.PAGE])
+    return _wants(_between(on, behind, upto)[: conf.PAGE])
 
 
 def still_wanted(asks: Sequence[Ask]) -> list[list[Want]]:
@@ -167,6 +165,10 @@ def _users(user_ids: Collection[str], on: Iterable[str]) -> dict[str, Any]:
     if all(":" in topic for topic in on):
         return {}
     return {str(user.pk): user for user in get_user_model()._default_manager.filter(pk__in=user_ids)}
+
+
+def _between(on: Iterable[str], behind: int, upto: int) -> Any:
+    return _wanting().filter(topic__in=list(on), position__gt=behind, position__lte=upto).order_by("position")
 
 
 def _wanting() -> Any:
