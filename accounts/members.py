@@ -100,8 +100,11 @@ def remove(family_id: UUID, user_id: UUID, *, by: User) -> None:
 
 
 def _locked(family_id: UUID) -> Family:
-    """The family, locked: changes of one family's members come one after another."""
-    family = Family.objects.select_for_update().filter(pk=family_id).first()
+    """The family, locked: changes of one family's members come one after another.
+
+    Not so hard that new rows of the family had to wait: their writers may hold what a leaving has to wait for.
+    """
+    family = Family.objects.select_for_update(no_key=True).filter(pk=family_id).first()
     if family is None:
         raise NotFound
     return family

@@ -131,7 +131,7 @@ class AccountKind(Kind):
 
 
 def account_topics_through(user: User, family_id: UUID) -> Iterable[Topic]:
-    """The account topics the user reads as a member of the family. For ``accounts.access.register_things``."""
+    """The account topics the user reads as a member of the family. Who is about to change that holds the rows first."""
     mine = Q(is_private=False) | Q(owner=user.pk) | Q(_shared(user.pk))
     ids = Account.objects.filter(mine, family=family_id).order_by("pk").values_list("pk", flat=True)
     return [account_topic(pk) for pk in ids]

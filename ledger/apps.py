@@ -16,8 +16,9 @@ class LedgerConfig(AppConfig):
     def ready(self) -> None:
         from accounts.access import register_things
         from ledger import access, resources, signals, wire
+        from ledger.services import sharing
         from realtime import topics
 
         del resources, signals, wire  # imported for what they register
         topics.register(access.AccountKind())
-        register_things(access.account_topics_through)
+        register_things(sharing.topics_through)

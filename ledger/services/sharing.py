@@ -8,15 +8,24 @@ been told to an audience that no longer is the one to be told.
 
 Rights are told before the news, so that who loses sight hears no more and who gains it hears all; except when an
 account is deleted, which everyone who saw it shall hear.
+
+Who is told to lose sight is read from rows that others may be changing, and what is not yet committed is not seen. So
+each holds what the other reads: who changes a membership holds the family's accounts, who changes an account or its
+shares holds that account, who opens one holds the memberships. Else somebody whom neither saw would keep a topic for
+ever.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
+from typing import Any
+from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
+from accounts.models import Membership, User
 from accounts.topics import family_topic
 from ledger import access, events
 from ledger.errors import AlreadyTold, CurrencyMismatch, NotInFamily
@@ -24,6 +33,7 @@ from ledger.models import Account, AccountShare, Balance, Rule, Transaction
 from ledger.money import check_currency
 from ledger.services import balances
 from ledger.topics import account_topic, rules_topic
+from realtime.topics import Topic
 
 
 def check(after: Account, before: Account | None = None) -> None:
@@ -37,8 +47,17 @@ def check(after: Account, before: Account | None = None) -> None:
         raise CurrencyMismatch(_("The currency of an account with transactions is fixed: make another account."))
 
 
+def topics_through(user: User, family_id: UUID) -> Iterable[Topic]:
+    """The account topics the user reads as a member of the family. For ``accounts.access.register_things``."""
+    # The shares first: whoever takes one back has it in hand before it comes for the account.
+    _hold(AccountShare.objects.filter(user=user.pk, account__family=family_id))
+    _hold(Account.objects.filter(family=family_id))
+    return access.account_topics_through(user, family_id)
+
+
 def account_created(account: Account, row: Balance) -> None:
     """Tell a new account; a private one opens its topic to its owner."""
+    _hold(Membership.objects.filter(family=account.family_id))
     if account.is_private:
         events.account_rights_changed(account.pk, gained=access.readers(account))
     events.account_update(account, "created", row=row)
@@ -88,14 +107,14 @@ def account_deleted(account: Account) -> None:
 
 def shared(share: AccountShare) -> None:
     """Open the account to the user, unless they see it anyway, and tell the others."""
-    if not access.sees_as_member(share.user_id, share.account):
+    if not access.sees_as_member(share.user_id, _held_account(share)):
         events.account_rights_changed(share.account_id, gained=[share.user_id])
     _touch(share)
 
 
 def unshared(share: AccountShare) -> None:
     """Close the account to the user, unless they see it anyway, and tell the others."""
-    if not access.sees_as_member(share.user_id, share.account):
+    if not access.sees_as_member(share.user_id, _held_account(share)):
         events.account_rights_changed(share.account_id, lost=[share.user_id])
     _touch(share)
 
@@ -119,3 +138,13 @@ def _touch(share: AccountShare) -> None:
     Not while the account itself is being deleted, when its balance may have gone already.
     """
     Account.objects.filter(pk=share.account_id, balance_row__isnull=False).update(name=F("name"))
+
+
+def _held_account(share: AccountShare) -> Account:
+    """The account as it is, held; the instance's own may be as old as the caller likes."""
+    return Account.objects.select_for_update(no_key=True).filter(pk=share.account_id).first() or share.account
+
+
+def _hold(rows: QuerySet[Any]) -> None:
+    """Hold rows until the transaction ends, in key order, but not so hard that what refers to them had to wait."""
+    list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))

@@ -31,10 +31,11 @@ def beside(work: Callable[[], Any]) -> Any:
 
 def until_somebody_waits_for_a_lock() -> None:
     """Return once a connection to the test database is held up by another. PostgreSQL only."""
-    wait_until(_somebody_waits, PATIENCE, lambda: "nobody came to wait for a lock")
+    wait_until(somebody_waits, PATIENCE, lambda: "nobody came to wait for a lock")
 
 
-def _somebody_waits() -> bool:
+def somebody_waits() -> bool:
+    """Whether a connection to the test database is held up by another. PostgreSQL only."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction it would show the first look again
         cursor.execute(

@@ -1,0 +1,126 @@
+"""Two changes of rights that overlap, neither seeing the other: in whatever order, the log says what the rows say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from threading import Event
+
+import pytest
+from django.db import connection, transaction
+
+from accounts.models import Family, Membership, User
+from accounts.topics import family_topic
+from config.services.waiting import wait_until
+from ledger.models import Account, AccountShare
+from ledger.topics import account_topic
+from realtime import log, topics
+from tests.realtime.concurrently import PATIENCE, beside, somebody_waits
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Change = Callable[[Family, Account, User], object]
+
+
+def leave(family: Family, account: Account, user: User) -> None:
+    Membership.objects.filter(family=family, user=user).update(is_active=False)
+
+
+def come_back(family: Family, account: Account, user: User) -> None:
+    Membership.objects.filter(family=family, user=user).update(is_active=True)
+
+
+def join(family: Family, account: Account, user: User) -> None:
+    Membership.objects.create(family=family, user=user, role="member")
+
+
+def hide(family: Family, account: Account, user: User) -> None:
+    Account.objects.filter(pk=account.pk).update(is_private=True)
+
+
+def show(family: Family, account: Account, user: User) -> None:
+    Account.objects.filter(pk=account.pk).update(is_private=False)
+
+
+def share(family: Family, account: Account, user: User) -> None:
+    AccountShare.objects.create(account=account, user=user)
+
+
+def unshare(family: Family, account: Account, user: User) -> None:
+    AccountShare.objects.filter(account=account, user=user).delete()
+
+
+def hand_over(family: Family, account: Account, user: User) -> None:
+    Account.objects.filter(pk=account.pk).update(owner=user)
+
+
+def open_another(family: Family, account: Account, user: User) -> None:
+    Account.objects.create(family=family, owner=account.owner, name="Another", currency="EUR")
+
+
+# What was before, and the two that overlap; in both orders.
+PAIRS: list[tuple[tuple[Change, ...], Change, Change]] = [
+    ((), join, hide),
+    ((join, leave), come_back, hide),
+    ((join, hide), leave, show),
+    ((join,), leave, open_another),
+    ((), join, open_another),
+    ((join, share), unshare, hide),
+    ((join,), share, hide),
+    ((join, hide, share), leave, unshare),
+    ((join, hide), leave, share),
+    ((join, hide), share, show),
+    ((join, hide), leave, hand_over),
+    ((join, hide, share), hide, unshare),
+]
+ORDERS = [
+    pytest.param(before, *pair, id=f"{pair[0].__name__} while {pair[1].__name__}")
+    for before, *changes in PAIRS
+    for pair in (changes, changes[::-1])
+]
+
+
+@pytest.mark.parametrize(("before", "first", "second"), ORDERS)
+def test_the_log_says_last_of_each_topic_what_the_rows_say(
+    before: tuple[Change, ...], first: Change, second: Change, family: Family, alice: User, charlie: User
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite no two transactions write at the same time")
+    account = Account.objects.create(family=family, owner=alice, name="Everyday", currency="EUR")
+    for change in before:
+        change(family, account, charlie)
+    could_read = readable(charlie)
+
+    begun = Event()
+    with beside(lambda: begun.wait(PATIENCE) and second(family, account, charlie)) as other:
+        with transaction.atomic():
+            first(family, account, charlie)
+            begun.set()
+            wait_until(lambda: other.done() or somebody_waits(), PATIENCE, lambda: "it neither ended nor waited")
+            with beside(lambda: readable(charlie)) as seen:
+                could_read |= seen.result(PATIENCE)
+        other.result(PATIENCE)
+
+    can_read = readable(charlie)
+    last_words = said_of(charlie)
+    lost = {topic for topic in could_read | can_read if last_words.get(topic) == "lost"}
+    assert lost == could_read - can_read
+
+
+def readable(user: User) -> set[str]:
+    """What the user may read now, of families and accounts, by the rows that are committed."""
+    accounts = [str(account_topic(pk)) for pk in Account.objects.values_list("pk", flat=True)]
+    families = [str(family_topic(pk)) for pk in Family.objects.values_list("pk", flat=True)]
+    return {str(topic) for topic in topics.readable(user, [*accounts, *families])}
+
+
+def said_of(user: User) -> dict[str, str]:
+    """The log's last word on each topic of the user: gained or lost."""
+    while log.sequence() is not None:
+        pass
+    words: dict[str, str] = {}
+    for entry in log.control_entries(user.pk, 0):
+        change = json.loads(entry.data)
+        for word in ("lost", "gained"):
+            words |= dict.fromkeys(change.get(word, []), word)
+    return words
