@@ -267,7 +267,13 @@ LOGGING = {
         "refusals": {"()": "django.utils.log.CallbackFilter", "callback": lambda record: not is_refusal(record)},
         "outage": {"()": "config.logs.OutageFilter"},
     },
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "config.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["scrub"]}},
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
     # Django gives these handlers of their own, which would print each line twice and unscrubbed.

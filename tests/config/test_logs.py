@@ -8,7 +8,8 @@ import sys
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from config.logs import SILENCE, OutageFilter
+from config.logs import INDENT, SILENCE, LineFormatter, OutageFilter
+from realtime.scrub import ScrubFilter
 
 
 class Clock:
@@ -47,3 +48,37 @@ def test_what_is_no_outage_is_said_as_it_was() -> None:
 
     assert all(outage.filter(record) for record in records)
     assert "ValueError: ours" in logging.Formatter().format(records[1])
+
+
+LINE = LineFormatter("{levelname} {name}: {message}", style="{")
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("a\nERROR ledger: all is lost", "a\\nERROR ledger: all is lost"),
+        ("a\rERROR", "a\\rERROR"),
+        ("\x1b[2J\x1b]0;title\x07", "\\x1b[2J\\x1b]0;title\\x07"),
+        ("\x9b31m", "\\x9b31m"),
+        ("a\u2028b\u2029c\x85d", "a\\u2028b\\u2029c\\x85d"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\ud800", "\\ud800"),
+        ("\x00", "\\x00"),
+        ("Zoë paid 5 € 😀\tand left", "Zoë paid 5 € 😀\tand left"),
+    ],
+)
+def test_whatever_is_logged_stays_on_its_line_and_commands_no_terminal(said: str, written: str) -> None:
+    record = logging.LogRecord("ledger", logging.WARNING, "", 0, "%s", (said,), None)
+
+    assert LINE.format(record) == f"WARNING ledger: {written}"
+
+
+def test_a_traceback_stands_behind_its_line_whatever_its_exception_says() -> None:
+    record = record_of(ValueError("no number: x\n2026-01-01 ERROR ledger: all is lost\x1b[2J"))
+    ScrubFilter().filter(record)  # it writes the traceback first
+
+    first, *others = LINE.format(record).split("\n")
+
+    assert first == "ERROR layer: Unexpected exception"
+    assert others[-1] == f"{INDENT}2026-01-01 ERROR ledger: all is lost\\x1b[2J"
+    assert all(line.startswith(INDENT) for line in others)
