@@ -19,9 +19,9 @@ def http_routes(django_application: Any) -> Routes:
     """Return the HTTP application: streams first, then polls without news, everything else to Django."""
     return Routes(
         [
-            _route(r"^api/v1/stream/?$", stream_app),
-            _route(r"^api/credits/sse/?$", own_stream("user")),
-            _route(r"^api/v1/events$", QuickPolls(django_application)),
+            _route(r"^api/v1/stream/?\Z", stream_app),
+            _route(r"^api/credits/sse/?\Z", own_stream("user")),
+            _route(r"^api/v1/events\Z", QuickPolls(django_application)),
             _route(r"", django_application),
         ]
     )
@@ -31,12 +31,12 @@ def websocket_routes() -> Routes:
     """Return the WebSocket application: the gateway, and one consumer per channel type."""
     return Routes(
         [
-            _route(r"^(?:v1/)?ws/?$", GatewayConsumer.as_asgi()),
-            _route(r"^ws/family/(?P<key>[^/]+)/?$", FamilyConsumer.as_asgi()),
-            _route(r"^ws/user/(?P<key>[^/]+)/?$", UserConsumer.as_asgi()),
-            _route(r"^ws/account/(?P<key>[^/]+)/?$", AccountConsumer.as_asgi()),
-            _route(r"^ws/global/?$", GlobalConsumer.as_asgi()),
-            _route(r"^ws/staff/?$", StaffConsumer.as_asgi()),
+            _route(r"^(?:v1/)?ws/?\Z", GatewayConsumer.as_asgi()),
+            _route(r"^ws/family/(?P<key>[^/]+)/?\Z", FamilyConsumer.as_asgi()),
+            _route(r"^ws/user/(?P<key>[^/]+)/?\Z", UserConsumer.as_asgi()),
+            _route(r"^ws/account/(?P<key>[^/]+)/?\Z", AccountConsumer.as_asgi()),
+            _route(r"^ws/global/?\Z", GlobalConsumer.as_asgi()),
+            _route(r"^ws/staff/?\Z", StaffConsumer.as_asgi()),
             _route(r"", NowhereConsumer.as_asgi()),
         ]
     )

@@ -21,6 +21,7 @@ from django.db import Error as DatabaseError
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from realtime.access import StaffKind
 from realtime.admission import admit
 from realtime.again import give_again
 from realtime.conf import conf
@@ -233,6 +234,8 @@ class Connection(ABC):
 
     def gained(self, topics: Iterable[str], position: int) -> None:
         """Take up, of the topics gained, those that come without asking."""
+        if StaffKind.name in topics:  # to lose that ends the connection, as one that was admitted with it
+            self.user = self.user._replace(is_staff=True)
         if self.asked.automatic:
             self._gains += ((tuple(topics), position),)
             if self.hub.has(self):

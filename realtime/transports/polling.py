@@ -25,7 +25,6 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from realtime import limits, log, resources, tickets
-from realtime.access import present
 from realtime.conf import conf
 from realtime.handshake import agent, query_of
 from realtime.metrics import metrics
@@ -40,7 +39,7 @@ from realtime.protocol.subscriber import Deliver, Reason
 from realtime.receipts import NOTHING_DUE, Due, confirm, due
 from realtime.resume import Opening, open_subscriber, pages
 from realtime.snapshots import HEADER
-from realtime.tokens import Credentials, authenticate_request
+from realtime.tokens import Credentials, authenticate_request, recheck
 from realtime.transports.openapi import (
     POLL_PARAMETERS,
     SNAPSHOT_PARAMETERS,
@@ -109,7 +108,8 @@ class EventsView(TransportView):
         query = query_of(request._request)
         polls.take(request.user.pk)
         cursor, wanted, limit = cursor_in(query.get("cursor")), wanted_in(query), _limit_in(query.get("limit"))
-        who = partial(present, request.user)
+        # By the credential, not the user alone: a sign-out may come between its being read and the log.
+        who = partial(recheck, cast("Credentials", request.auth))
         opening = open_subscriber(who, wanted, cursor)
         if opening.reset is not None:
             return _answer_reset(opening, opening.reset)
