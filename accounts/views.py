@@ -24,6 +24,7 @@ from rest_framework_simplejwt.views import TokenViewBase
 
 from accounts import access, locks, members, sessions
 from accounts.models import Family, Membership, User
+from accounts.schema import AccountsSchema
 from accounts.serializers import (
     FamilySerializer,
     MemberSerializer,
@@ -52,6 +53,7 @@ class ByAge(CursorPagination):
 class SignInView(TokenViewBase):
     """Sign in: an access token for requests and connections, a refresh token for the next pair."""
 
+    schema = AccountsSchema()
     serializer_class = SignInSerializer
     throttle_classes = [SignInThrottle]
 
@@ -70,6 +72,7 @@ class SignInView(TokenViewBase):
 class RefreshView(TokenViewBase):
     """A fresh pair of tokens for a refresh token, which is spent by that: a second use is refused."""
 
+    schema = AccountsSchema()
     serializer_class = RefreshSerializer
 
 
@@ -78,6 +81,7 @@ class RefreshView(TokenViewBase):
 class SignOutView(TokenViewBase):
     """Sign out: every token and session of the user ends, on all devices; connections close with 4503."""
 
+    schema = AccountsSchema()
     serializer_class = RefreshTokenSerializer
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -91,6 +95,7 @@ class SignOutView(TokenViewBase):
 class MeView(SnapshotCursorMixin, generics.RetrieveAPIView[User]):
     """The user who asks."""
 
+    schema = AccountsSchema()
     serializer_class = MeSerializer
 
     def get_object(self) -> User:
@@ -107,6 +112,7 @@ class FamilyViewSet(
 ):
     """The families of the user who asks. Who makes one is its owner; owners and admins may rename it."""
 
+    schema = AccountsSchema()
     serializer_class = FamilySerializer
     pagination_class = ByAge
     http_method_names = ["get", "post", "patch", "head", "options"]
@@ -137,6 +143,7 @@ _FAMILY = OpenApiParameter("family_id", UUID, OpenApiParameter.PATH)
 class MemberViewSet(SnapshotCursorMixin, mixins.ListModelMixin, viewsets.GenericViewSet[Membership]):
     """Who belongs to a family. Owners and admins manage members; a member may leave; one owner stays."""
 
+    schema = AccountsSchema()
     serializer_class = MemberSerializer
     pagination_class = ByAge
     lookup_field = "user_id"

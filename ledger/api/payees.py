@@ -10,7 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -79,7 +79,13 @@ class PayeeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewS
         atomically(lambda: self._writable_row().delete())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(parameters=[SuggestionQuery], responses=SuggestionsSerializer)
+    @extend_schema(
+        parameters=[SuggestionQuery],
+        responses={
+            200: SuggestionsSerializer,
+            400: OpenApiResponse(description="A list of messages for each parameter."),
+        },
+    )
     @action(detail=False, filterset_class=None, pagination_class=None)
     def suggestions(self, request: Request) -> Response:
         """Suggest payees for a description, best first, learned from what the user sees of the family's past."""
