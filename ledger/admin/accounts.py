@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +36,19 @@ class AccountAdmin(CascadingAdmin[Account]):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> list[str]:
         return ["family"] if obj else []
+
+    def get_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:
+        """Who may only look sees the number as a member of the family does."""
+        fields = super().get_fields(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fields
+        return ["masked_number" if name == "number" else name for name in fields]
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Filters in an address are anybody's to write: one by the number would tell it, digit by digit."""
+        if lookup.split("__")[0] == "number":
+            return False
+        return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     @admin.display(description=_("number"))
     def masked_number(self, account: Account) -> str:
