@@ -8,6 +8,7 @@
     python3 run.py bench     measure; arguments are the benchmark's
     python3 run.py autobahn  hold the WebSocket server against the Autobahn test suite  (--help)
     python3 run.py faults    break the product in every way there is; arguments are names of faults  (--help)
+    python3 run.py fuzz      feed bytes made by chance to what reads those of strangers  (--help)
     python3 run.py manage    run manage.py; arguments are its own
     python3 run.py serve     serve the installation that the environment describes  (--help)
 
@@ -46,6 +47,7 @@ LOCKS = {
     "autobahn": DEVELOPMENT,
     "faults": DEVELOPMENT,
     "messages": DEVELOPMENT,
+    "fuzz": DEVELOPMENT,
 }
 
 

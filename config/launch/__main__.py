@@ -14,6 +14,7 @@ PASSED_ON = {
     "autobahn": lambda arguments: autobahn(arguments),
     "bench": lambda arguments: bench(arguments),
     "faults": faults.faults,
+    "fuzz": lambda arguments: fuzz(arguments),
     "manage": lambda arguments: manage(arguments),
     "test": testing.test,
 }
@@ -54,6 +55,11 @@ def _messages() -> int:
     from config.launch.messages import messages
 
     return messages()
+
+
+def fuzz(arguments: list[str]) -> int:
+    """Look for input that breaks what reads it."""
+    become(["-m", "tests.abuse.fuzz", *arguments], env.variables() | {"DJANGO_SETTINGS_MODULE": "config.settings"})
 
 
 def _command(arguments: list[str]) -> Callable[[], int]:
@@ -117,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("autobahn", help="hold the WebSocket server against the Autobahn test suite")
     commands.add_parser("faults", help="break the product in every way there is, and report what it survived")
     commands.add_parser("messages", help="gather what people read, and compile its translations")
+    commands.add_parser("fuzz", help="feed bytes made by chance to what reads those of strangers")
     commands.add_parser("manage", help="run manage.py; arguments are its own")
     commands.add_parser("lint", help="check style, types, floors, migrations and production settings")
     return parser
