@@ -19,7 +19,7 @@ from config.launch.server import listen
 from config.services.supervised import ServiceError, Supervised, temporary_directory
 from config.services.waiting import wait_until
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0
 
 
 def database_url() -> str:

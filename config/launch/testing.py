@@ -19,7 +19,8 @@ TWICE = ("tests/realtime", "tests/accounts", "tests/ledger", "tests/contract", "
 NOTHING_COLLECTED = 5
 PROCESSES = ["-n", "2", "--dist", "loadscope"]
 # Its tests share one server and one browser for the whole run, and a few take as long as all others of their module.
-STEALING = ("-n", "2", "--dist", "worksteal")
+# The first of them waits for both, and for its database, on a machine that may be busy.
+STEALING = ("-n", "2", "--dist", "worksteal", "--timeout", "180")
 
 
 @dataclass(frozen=True, kw_only=True)
