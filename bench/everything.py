@@ -36,7 +36,7 @@ RESULTS = Path(__file__).with_name("results")
 README = Path(__file__).with_name("README.md")
 FULL = 10_000  # clients of a result; with fewer it is a look
 MEMBERS = 4
-SCENARIOS = ("peers", "streams", "families", "storm", "mixed", "polling", "growth", "postgresql")
+SCENARIOS = ("connects", "peers", "streams", "families", "storm", "mixed", "polling", "growth", "postgresql")
 PEERS: dict[str, Callable[[], Server]] = {
     "bare": Bare,
     "nchan": Nchan,
@@ -126,6 +126,13 @@ def _streams(people: Any, options: argparse.Namespace, report: Report) -> None:
     report.parts["Server-sent events"] = parts
 
 
+def _connects(people: Any, options: argparse.Namespace, report: Report) -> None:
+    from bench.scenarios import connects
+
+    for topics in connects.TOPICS:
+        _add(report, f"Connects, {topics}", partial(connects.measure, people, topics))
+
+
 def _families(people: Any, options: argparse.Namespace, report: Report) -> None:
     from bench.scenarios import families
 
@@ -192,6 +199,7 @@ def now() -> str:
 
 
 RUN: dict[str, Callable[[Any, argparse.Namespace, Report], None]] = {
+    "connects": _connects,
     "peers": _peers,
     "streams": _streams,
     "families": _families,

@@ -119,7 +119,12 @@ def open_in_memory(follower: Follower, rights: Rights, asked: Wanted, cursor: Cu
         joined = joinings(controls)
         state.position, state.check = cursor.position, cursor.check
         state.topics = {topic: joined.get(topic, 0) for topic in topics}
-    seqs = {topic: _seq_behind(follower, topic, max(state.position, start)) for topic, start in state.topics.items()}
+    if state.position == here.position:
+        seqs = {topic: follower.rights.seq(topic) for topic in topics}
+    else:
+        seqs = {
+            topic: _seq_behind(follower, topic, max(state.position, start)) for topic, start in state.topics.items()
+        }
     return Opening(state, seqs, log.Head(here.epoch, here.position, here.check, 0), None)
 
 

@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     TICK_JITTER: Annotated[float, Meta(ge=0, le=1, description="Share of a tick that is random.")] = 0.2
     SEQUENCE_BATCH: Annotated[int, Meta(ge=1, le=5000, description="Outbox rows sequenced per transaction.")] = 500
     SEQUENCE_PAUSE: Annotated[
-        float, Meta(ge=0, le=1, description="Least seconds from one sequencing of a process to its next.")
+        float, Meta(ge=0, le=1, description="Least seconds from one sequencing to the next, of close commits.")
     ] = 0.02
     HEAD_TIMEOUT: Annotated[
         float, Meta(gt=0, description="Seconds to wait for, and to hold idle, the lock on the log's head.")
@@ -199,17 +199,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Current:
-    """Reads ``settings.REALTIME`` once and again after ``override_settings``."""
+    """Reads ``settings.REALTIME`` once and again after ``override_settings``.
 
-    _loaded: Settings | None = None
+    What was read are plain attributes: they are asked for many times while one client connects.
+    """
 
     def __getattr__(self, name: str) -> Any:
-        if self._loaded is None:
-            self._loaded = load(getattr(django_settings, "REALTIME", {}))
-        return getattr(self._loaded, name)
+        if name not in Settings.__struct_fields__:
+            raise AttributeError(f"REALTIME has no key {name}")
+        self.__dict__.update(msgspec.structs.asdict(load(getattr(django_settings, "REALTIME", {}))))
+        return self.__dict__[name]
 
     def forget(self) -> None:
-        self._loaded = None
+        self.__dict__.clear()
 
 
 def load(values: dict[str, Any]) -> Settings:

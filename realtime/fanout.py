@@ -23,12 +23,12 @@ _TRANSPORTS: dict[Form | None, str] = {"wire": "websocket", "wire_binary": "webs
 class Sweep:
     """One way round the members of a topic, as they stand when it begins.
 
-    It brings each what is on its way to it; with ``ephemeral``, that frame alone, which has no place in the order.
+    It brings each what is on its way to it; with ``ephemeral``, those frames alone, which have no place in the order.
     """
 
     __slots__ = ("done", "ephemeral", "members", "topic", "upto")
 
-    def __init__(self, topic: str, ephemeral: Frame | None = None) -> None:
+    def __init__(self, topic: str, ephemeral: list[Frame] | None = None) -> None:
         self.topic = topic
         self.ephemeral = ephemeral
         self.members: list[Member] | None = None  # until it begins
@@ -73,9 +73,9 @@ class FanOut:
             self._coming.add(topic)
             self._queue(Sweep(topic))
 
-    def tell(self, frame: Frame) -> None:
-        """Bring an ephemeral event to the members of its topic."""
-        self._queue(Sweep(frame.entry.topic, frame))
+    def tell(self, frames: list[Frame]) -> None:
+        """Bring ephemeral events to the members of their topic, which is one for all of them."""
+        self._queue(Sweep(frames[0].entry.topic, frames))
         self.start()
 
     def start(self) -> None:
@@ -168,10 +168,11 @@ class FanOut:
         for form, number in written.items():
             self._delivered[_TRANSPORTS[form]] += number
 
-    def _serve_ephemeral(self, chunk: Sequence[Member], frame: Frame) -> None:
+    def _serve_ephemeral(self, chunk: Sequence[Member], frames: list[Frame]) -> None:
+        topic = frames[0].entry.topic
         for member in chunk:
-            if member.state.live and frame.entry.topic in member.state.topics:
-                self._try(member, lambda member: self._send(member, [frame]))
+            if member.state.live and topic in member.state.topics:
+                self._try(member, lambda member: self._send(member, frames))
 
     def _try(self, member: Member, serve: Callable[[Member], None]) -> None:
         try:

@@ -78,6 +78,7 @@ class Heart:
         self._hub.presence.beat()
         self._hub.desk.beat()
         self._hub.seats.beat()
+        self._hub.follower.rights.let_go()
         for stuck in list(self._stuck):
             stuck.look(now)
         end = perf_counter() + conf.FANOUT_SLICE

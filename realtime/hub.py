@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
@@ -31,7 +31,7 @@ from realtime.follower import Follower
 from realtime.heart import Heart
 from realtime.members import Member, Members
 from realtime.metrics import metrics
-from realtime.presence import Presence
+from realtime.presence import GATHER, Presence
 from realtime.protocol.encoding import encode_data, timestamp
 from realtime.protocol.entry import Entry
 from realtime.protocol.errors import ProtocolError
@@ -67,6 +67,7 @@ class Hub:
         self.draining = False
         self._loop = loop
         self._helpers: set[asyncio.Task[None]] = set()
+        self._came: list[tuple[str, str, bool]] = []  # and went, since the members were last told who
 
     async def ready(self) -> None:
         """Wait for the follower's first answer.
@@ -91,11 +92,12 @@ class Hub:
             return True
         if not follower.started or state.epoch != follower.epoch or state.position > follower.position:
             return False
-        rest = follower.since(state.position, [*state.topics, state.control])
-        if rest is None or not fits(rest, state.topics):
-            return False
-        for entry in rest:
-            self._offer(member, entry, replayed=True)
+        if state.position != follower.position:
+            rest = follower.since(state.position, [*state.topics, state.control])
+            if rest is None or not fits(rest, state.topics):
+                return False
+            for entry in rest:
+                self._offer(member, entry, replayed=True)
         if state.ended:
             return False  # what stands behind that is for nobody, until the transport has looked again
         state.advance(follower.position, follower.check)
@@ -225,21 +227,30 @@ class Hub:
                 raise ValueError("unknown message")
 
     def _came_or_left(self, topic: str, user_id: str, online: bool) -> None:
-        # A turn later, so that who joins is told of that before they are told who is there.
-        self._loop.call_soon(self._tell_presence, topic, user_id, online)
+        # A moment later: who joins is told of that before they are told who is there, and many come at once.
+        if not self._came:
+            self._loop.call_later(GATHER, self._tell_presence)
+        self._came.append((topic, user_id, online))
 
-    def _tell_presence(self, topic: str, user_id: str, online: bool) -> None:
-        """Send the ephemeral event of one user's coming or leaving to this process's members."""
-        if self.members.on(topic):
-            self._tell_here(topic, *topics.presence_event(topic, user_id, online))
+    def _tell_presence(self) -> None:
+        """Send the ephemeral events of who came and left to this process's members, each of them what concerns it."""
+        came, self._came = self._came, []
+        told: dict[str, list[Frame]] = defaultdict(list)
+        for topic, user_id, online in came:
+            if self.members.on(topic):
+                told[topic].append(self._ephemeral(topic, *topics.presence_event(topic, user_id, online)))
+        for frames in told.values():
+            self.fanout.tell(frames)
 
     def _tell_here(self, topic: str, type: str, data: object) -> None:
         """Send an ephemeral event to this process's members on a topic."""
-        if not self.members.on(topic):
-            return
+        if self.members.on(topic):
+            self.fanout.tell([self._ephemeral(topic, type, data)])
+
+    def _ephemeral(self, topic: str, type: str, data: object) -> Frame:
         now = timestamp(timezone.now())
         entry = Entry(0, topic, 0, str(uuid7()), type, encode_data(data).decode(), now)
-        self.fanout.tell(Frame(entry, self.follower.epoch, placed=False))
+        return Frame(entry, self.follower.epoch, placed=False)
 
 
 def tell(type: str, word: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from realtime.topics import has_presence
 
 MESSAGE_TYPE = "realtime.presence"
 CHUNK = 1000  # pairs a message names at most
+GATHER = 0.05  # seconds within which what is said goes out in one message: ten thousand may come at once
 
 Pair = tuple[str, str]  # topic, user
 
@@ -50,6 +51,7 @@ class Presence:
         self._later = later
         self._clock = clock
         self._renewal = 0.0
+        self._unsaid: dict[Pair, bool] = {}  # who came (True) or went since others were last told
 
     def online(self, topic: str) -> set[str]:
         """The users on a topic, here or elsewhere."""
@@ -63,7 +65,7 @@ class Presence:
         is_news = not self._is_known(pair)
         self._own[pair] += 1
         if self._own[pair] == 1:
-            self._say(here=[pair])
+            self._say_soon(pair, True)
         if is_news:
             self._on_change(topic, user, True)
 
@@ -111,7 +113,7 @@ class Presence:
         if self._own[pair] > 0:
             return
         del self._own[pair]
-        self._say(gone=[pair])
+        self._say_soon(pair, False)
         if not self._is_known(pair):
             self._on_change(*pair, False)
 
@@ -124,9 +126,21 @@ class Presence:
             self._on_change(*pair, False)
 
     def _renew(self) -> None:
-        pairs = list(self._own)
-        for start in range(0, len(pairs), CHUNK):
-            self._say(here=pairs[start : start + CHUNK])
+        self._say(dict.fromkeys(self._own, True))
 
-    def _say(self, *, here: Iterable[Pair] = (), gone: Iterable[Pair] = ()) -> None:
-        self._tell(msgspec.to_builtins(Word(self._process, list(here), list(gone))))
+    def _say_soon(self, pair: Pair, is_here: bool) -> None:
+        """Tell the others, together with all that happens within a moment."""
+        if not self._unsaid:
+            self._later(GATHER, self._say_what_happened)
+        self._unsaid[pair] = is_here
+
+    def _say_what_happened(self) -> None:
+        unsaid, self._unsaid = self._unsaid, {}
+        self._say(unsaid)
+
+    def _say(self, pairs: Mapping[Pair, bool]) -> None:
+        told = list(pairs.items())
+        for start in range(0, len(told), CHUNK):
+            chunk = told[start : start + CHUNK]
+            here, gone = ([pair for pair, is_here in chunk if is_here == which] for which in (True, False))
+            self._tell(msgspec.to_builtins(Word(self._process, here, gone)))

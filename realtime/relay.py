@@ -13,6 +13,7 @@ import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,9 @@ from realtime.protocol.entry import Batch
 logger = logging.getLogger("realtime.relay")
 
 _chance = random.Random()  # noqa: S311  (no secret; its own, so that nobody's seeded sequence moves for a tick)
+
+CLOSE = 4
+"""So many commits within ``SEQUENCE_PAUSE`` come in close order."""
 
 Nudge = Callable[[Batch], None]
 
@@ -50,9 +54,11 @@ class Relay:
         self._horizon = Horizon()
         self._next_whole_look = 0.0
         self._gathered = -math.inf
+        self._commits: deque[float] = deque([-math.inf] * CLOSE, maxlen=CLOSE)  # when the newest were made
 
     def wake(self) -> None:
         """Say that something was committed. Returns at once and never raises."""
+        self._commits.append(time.monotonic())
         self._wake.set()
         self._start()
 
@@ -104,12 +110,13 @@ class Relay:
             connections[log.database()].close()
 
     def _gather(self) -> None:
-        """Let commits that come in close order share a transaction; the first after a pause waits for nothing.
+        """Let commits that come in close order share a transaction; those that come now and then wait for nothing.
 
         One by one, they would cost the thread that commits them as much time as writing them did.
         """
-        remaining = self._gathered + conf.SEQUENCE_PAUSE - time.monotonic()
-        if remaining > 0 and not self._stopping:
+        now = time.monotonic()
+        remaining = self._gathered + conf.SEQUENCE_PAUSE - now
+        if remaining > 0 and now - self._commits[0] < conf.SEQUENCE_PAUSE and not self._stopping:
             time.sleep(remaining)
         self._gathered = time.monotonic()
 

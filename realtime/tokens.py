@@ -13,6 +13,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Literal
 
+import msgspec
 from django.conf import settings
 from django.contrib.auth import get_user, get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -31,6 +32,7 @@ from realtime import origins, tickets
 from realtime.access import present
 from realtime.conf import conf
 from realtime.handshake import query_of
+from realtime.plain_tokens import payload_of
 from realtime.protocol.errors import ProtocolError
 from realtime.threads import run_db
 
@@ -47,7 +49,13 @@ class Credentials:
     user: AbstractBaseUser
     expires_at: datetime | None
     by: By
-    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    said: bytes = field(default=b"{}", repr=False)  # the claims, as JSON: many are kept, and few looked at again
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """What the credential says."""
+        claims: dict[str, Any] = msgspec.json.decode(self.said)
+        return claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,19 +188,26 @@ def _claim(presented: Presented) -> Claim:
     if presented.mark is None:
         credentials = _admit(by, secret)
         return Claim(credentials.user.pk, partial(_judge_again, credentials), lambda: credentials)
-    token = _decoded(secret, api_settings.AUTH_TOKEN_CLASSES)
-    return Claim(_key_in(token), partial(_judge, token, by), partial(_judge, token, by, None), presented.mark)
+    claims = _claims_in(secret)
+    return Claim(_key_in(claims), partial(_judge, claims, by), partial(_judge, claims, by, None), presented.mark)
 
 
 def _by_token(raw: str, by: By) -> Credentials:
-    return _judge(_decoded(raw, api_settings.AUTH_TOKEN_CLASSES), by, None)
+    return _judge(_claims_in(raw), by, None)
 
 
-def _judge(token: Token, by: By, user: AbstractBaseUser | None) -> Credentials:
-    """Admit by a token whose signature and time are good, if its user's row says so; None: read the row."""
-    user = _user_of(token, user)
-    _ask_rule(user, token.payload)
-    return Credentials(user, datetime_from_epoch(token["exp"]), by, token.payload)
+def _claims_in(raw: str) -> Mapping[str, Any]:
+    """The claims of an access token whose signature and time are good."""
+    kinds = api_settings.AUTH_TOKEN_CLASSES
+    plain = next((claims for kind in kinds if (claims := payload_of(raw, kind)) is not None), None)
+    return plain if plain is not None else _decoded(raw, kinds).payload
+
+
+def _judge(claims: Mapping[str, Any], by: By, user: AbstractBaseUser | None) -> Credentials:
+    """Admit by these claims, if their user's row says so; None: read the row."""
+    user = _user_of(claims, user)
+    _ask_rule(user, claims)
+    return Credentials(user, datetime_from_epoch(claims["exp"]), by, msgspec.json.encode(claims))
 
 
 def _judge_again(credentials: Credentials, user: AbstractBaseUser) -> Credentials:
@@ -216,7 +231,7 @@ def _by_ticket(raw: str) -> Credentials:
         _ask_rule(user, ticket.payload)
     else:
         _check_hash(user, session)
-    return Credentials(user, until, "ticket", ticket.payload)
+    return Credentials(user, until, "ticket", msgspec.json.encode(ticket.payload))
 
 
 def _by_session(key: str) -> Credentials:
@@ -226,7 +241,7 @@ def _by_session(key: str) -> Credentials:
     user = get_user(request)
     if not isinstance(user, AbstractBaseUser) or not user.is_active:
         raise ProtocolError("unauthenticated", "The session has ended: sign in again.")
-    return Credentials(user, None, "session", {tickets.SESSION: user.get_session_auth_hash()})
+    return Credentials(user, None, "session", msgspec.json.encode({tickets.SESSION: user.get_session_auth_hash()}))
 
 
 class _SeenSession(dict[str, Any]):
@@ -266,13 +281,13 @@ def _are_read_in_memory() -> bool:
     return not api_settings.JWK_URL and all(kind.verify is Token.verify for kind in kinds)
 
 
-def _key_in(token: Token) -> Any:
+def _key_in(claims: Mapping[str, Any]) -> Any:
     """The key of the user that a token names, None where that is no key."""
     key = get_user_model()._meta.pk
     if api_settings.USER_ID_FIELD not in ("pk", key.name, key.attname):
         return None
     try:
-        return key.to_python(token.payload.get(api_settings.USER_ID_CLAIM))
+        return key.to_python(claims.get(api_settings.USER_ID_CLAIM))
     except (ValidationError, ValueError, TypeError):
         return None
 
@@ -282,8 +297,12 @@ class _RowInHand:
 
     def __init__(self, user: AbstractBaseUser) -> None:
         self.DoesNotExist = type(user).DoesNotExist
-        self.objects = self
         self._user = user
+
+    @property
+    def objects(self) -> _RowInHand:
+        """The manager: kept as an attribute, it would be a cycle for the collector of garbage."""
+        return self
 
     def get(self, **conditions: Any) -> AbstractBaseUser:
         return self._user

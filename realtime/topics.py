@@ -57,7 +57,8 @@ class Kind:
         Querysets whose only column, ``topic_key``, is a UUID: together they give those of ``keys`` that the user may
         read or, without ``keys``, those that come without asking. Rights that are given so are read for many users in
         one statement and kept for ``RIGHTS_CACHE`` seconds, until a control entry about the user: give them only if
-        each change of them writes one. None: they are asked for user by user, whenever somebody connects.
+        each change of them writes one. Without ``keys`` it is asked once per process: the rows hold no moment. None:
+        they are asked for user by user, whenever somebody connects.
         """
         return None
 

@@ -4,6 +4,7 @@ Separate from the commands that start it, so that the demo, production and the t
 """
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from config.launch.workers import Workers
 LARGEST_FRAME = 1024 * 1024 + 64 * 1024
 BACKLOG = 4096
 KEEP_ALIVE = 65  # seconds; longer than the 60 after which common proxies close an idle connection
+GARBAGE = (50_000, 20, 100)  # new objects, and rounds, before cycles are looked for among the young, middle and old
 
 
 class PortInUse(Exception):
@@ -76,6 +78,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            _spare_the_collector()
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -88,11 +91,18 @@ class _Server(uvicorn.Server):
         draining.cancel()
 
 
+def _spare_the_collector() -> None:
+    """Let Python look for cycles seldom, and never among what was loaded: with ten thousand clients it takes long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
+
+
 def _config(options: ServerOptions) -> uvicorn.Config:
     return uvicorn.Config(
         "config.asgi:application",
         loop="uvloop",
-        http="realtime.server.http:HttpProtocol",
+        http="realtime.server.door:Door",
         ws="realtime.server.websocket:WebSocketProtocol",
         ws_max_size=LARGEST_FRAME,
         # The heartbeat is the protocol's own.

@@ -16,9 +16,10 @@ from http import HTTPStatus
 from urllib.parse import unquote
 
 Header = tuple[bytes, bytes]
+Values = dict[bytes, list[bytes]]
 
 SHARED_HEADERS = 1024  # how many are kept for others to share
-_LONGEST_SHARED = 256  # bytes of a value that is kept
+_LONGEST_SHARED = 256  # bytes of a line that is kept
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = b"13"
 
@@ -31,7 +32,7 @@ _ALIKE = frozenset(
     b" sec-fetch-site sec-websocket-extensions sec-websocket-version upgrade user-agent x-forwarded-host"
     b" x-forwarded-proto".split()
 )
-_shared: dict[Header, Header] = {}
+_shared: dict[bytes, Header] = {}  # by the line
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,27 +126,28 @@ def _target(line: bytes) -> bytes:
 
 
 def _header(line: bytes) -> Header:
+    known = _shared.get(line)
+    if known is not None:
+        return known
     name, colon, value = line.partition(b":")
     if not colon or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
         raise Refused(HTTPStatus.BAD_REQUEST, "A header is malformed.")
     header = name.lower(), value.strip(b" \t")
-    return _share(header) if header[0] in _ALIKE and len(value) <= _LONGEST_SHARED else header
-
-
-def _share(header: Header) -> Header:
-    known = _shared.get(header)
-    if known is None:
+    if header[0] in _ALIKE and len(line) <= _LONGEST_SHARED:
         if len(_shared) >= SHARED_HEADERS:
             _shared.clear()  # clients that never say the same twice have filled it; the common ones come back
-        known = _shared[header] = header
-    return known
+        _shared[line] = header
+    return header
 
 
 def _request(target: bytes, headers: list[Header]) -> Request:
-    _only(headers, b"host", "The request names no host, or several.")
-    _check_body(headers)
-    _check_upgrade(headers)
-    key = _only(headers, b"sec-websocket-key", "There must be one Sec-WebSocket-Key.")
+    values: Values = {}
+    for name, value in headers:
+        values.setdefault(name, []).append(value)
+    _only(values, b"host", "The request names no host, or several.")
+    _check_body(values)
+    _check_upgrade(values)
+    key = _only(values, b"sec-websocket-key", "There must be one Sec-WebSocket-Key.")
     try:
         is_key = len(b64decode(key, validate=True)) == 16
     except binascii.Error:
@@ -158,19 +160,19 @@ def _request(target: bytes, headers: list[Header]) -> Request:
         raw_path=raw_path,
         query=query,
         headers=headers,
-        subprotocols=_subprotocols(headers),
+        subprotocols=_subprotocols(values),
         accept=b64encode(hashlib.sha1(key + _GUID).digest()),  # noqa: S324  (as RFC 6455 wants it; no secret)
     )
 
 
-def _check_upgrade(headers: list[Header]) -> None:
-    if b"websocket" not in _list(headers, b"upgrade") or b"upgrade" not in _list(headers, b"connection"):
+def _check_upgrade(values: Values) -> None:
+    if b"websocket" not in _list(values, b"upgrade") or b"upgrade" not in _list(values, b"connection"):
         raise Refused(
             HTTPStatus.UPGRADE_REQUIRED,
             "This address speaks WebSocket.",
             [(b"upgrade", b"websocket"), (b"connection", b"upgrade")],
         )
-    if _only(headers, b"sec-websocket-version", "There must be one Sec-WebSocket-Version.") != _VERSION:
+    if _only(values, b"sec-websocket-version", "There must be one Sec-WebSocket-Version.") != _VERSION:
         raise Refused(
             HTTPStatus.UPGRADE_REQUIRED,
             "This server speaks version 13 of WebSocket.",
@@ -178,32 +180,26 @@ def _check_upgrade(headers: list[Header]) -> None:
         )
 
 
-def _check_body(headers: list[Header]) -> None:
+def _check_body(values: Values) -> None:
     """Refuse what would be read as frames here and as a body by a proxy."""
-    if _values(headers, b"transfer-encoding") or any(value != b"0" for value in _values(headers, b"content-length")):
+    if values.get(b"transfer-encoding") or any(value != b"0" for value in values.get(b"content-length", ())):
         raise Refused(HTTPStatus.BAD_REQUEST, "A request that opens a WebSocket has no body.")
 
 
-def _subprotocols(headers: list[Header]) -> list[str]:
-    offered = [
-        name.strip(b" \t") for value in _values(headers, b"sec-websocket-protocol") for name in value.split(b",")
-    ]
+def _subprotocols(values: Values) -> list[str]:
+    offered = [name.strip(b" \t") for value in values.get(b"sec-websocket-protocol", ()) for name in value.split(b",")]
     if len(set(offered)) < len(offered) or not all(_TOKEN.fullmatch(name) for name in offered):
         raise Refused(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Protocol lists names, each once.")
     return [name.decode("ascii") for name in offered]
 
 
-def _only(headers: list[Header], name: bytes, otherwise: str) -> bytes:
+def _only(values: Values, name: bytes, otherwise: str) -> bytes:
     """Return the value of a header that must be there once."""
-    values = _values(headers, name)
-    if len(values) != 1:
+    found = values.get(name, ())
+    if len(found) != 1:
         raise Refused(HTTPStatus.BAD_REQUEST, otherwise)
-    return values[0]
+    return found[0]
 
 
-def _list(headers: list[Header], name: bytes) -> list[bytes]:
-    return [item.strip(b" \t").lower() for value in _values(headers, name) for item in value.split(b",")]
-
-
-def _values(headers: list[Header], name: bytes) -> list[bytes]:
-    return [value for header, value in headers if header == name]
+def _list(values: Values, name: bytes) -> list[bytes]:
+    return [item.strip(b" \t").lower() for value in values.get(name, ()) for item in value.split(b",")]

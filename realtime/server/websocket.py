@@ -153,9 +153,8 @@ class WebSocketProtocol(Connection, asyncio.Protocol):
             self._inbox.end(disconnected(ABNORMAL, ""))
             self.finish(data)
             return
-        self._transport.write(data)
         self._state = State.OPEN
-        self.open()
+        self.open(data)
         if self._config.ws_ping_interval:
             self._timer = self._loop.call_later(self._config.ws_ping_interval, self._ping)
         self._take()

@@ -22,7 +22,7 @@ NO_DESCRIPTOR = -1
 class Wire:
     """The way out to one client. ``closed``: nothing can be written yet, or any more."""
 
-    __slots__ = ("_descriptor", "_direct", "_on_drained", "_transport", "closed")
+    __slots__ = ("_descriptor", "_direct", "_held", "_on_drained", "_transport", "closed")
 
     _transport: asyncio.Transport
 
@@ -30,6 +30,7 @@ class Wire:
         self.closed = True
         self._descriptor = NO_DESCRIPTOR
         self._direct = NO_DESCRIPTOR  # the descriptor while it may be written to
+        self._held = b""  # goes out together with what is written next, or by itself a moment later
         self._on_drained: Callable[[], None] | None = None
 
     def write(self, data: bytes) -> None:
@@ -49,6 +50,11 @@ class Wire:
             if taken:
                 rest = memoryview(data)[taken:]  # many clients may wait for a part of the same bytes
         elif self.closed:
+            return
+        elif self._held:
+            held, self._held = self._held, b""
+            self._be_direct()
+            self.write(held + data)
             return
         self._transport.write(rest)
 
@@ -82,19 +88,32 @@ class Wire:
         if socket is not None and transport.get_extra_info("sslcontext") is None:
             self._descriptor = socket.fileno()
 
-    def open(self) -> None:
-        """Let it be written to."""
+    def open(self, first: bytes = b"") -> None:
+        """Let it be written to. The ``first`` bytes go out with what is written in this turn of the loop, or alone."""
         self.closed = False
+        if first:
+            self._held = first
+            asyncio.get_running_loop().call_soon(self._release)
+        else:
+            self._be_direct()
+
+    def _release(self) -> None:
+        if self._held and not self.closed:
+            self.write(b"")
+
+    def _be_direct(self) -> None:
         if not self._transport.get_write_buffer_size():
             self._direct = self._descriptor
 
     def shut(self) -> None:
         """Let nothing more be written; what was, is still sent."""
+        self._release()
         self.closed = True
         self._direct = NO_DESCRIPTOR
 
     def lost(self) -> None:
         """Forget the connection, in the step in which it is lost."""
+        self._held = b""
         self.shut()
         self._descriptor = NO_DESCRIPTOR
         self._tell_drained()
@@ -105,6 +124,6 @@ class Wire:
 
     def resume_writing(self) -> None:
         """Note that nothing waits any more."""
-        if not self.closed:
+        if not self.closed and not self._held:
             self._direct = self._descriptor
         self._tell_drained()

@@ -16,7 +16,6 @@ from datetime import datetime
 from sys import intern
 from typing import Any, ClassVar, NamedTuple, cast
 
-import msgspec
 from django.db import Error as DatabaseError
 from django.utils import timezone
 from uuid_utils.compat import uuid7
@@ -58,29 +57,54 @@ class Connection(ABC):
     only admission needs is let go after it.
     """
 
+    __slots__ = (
+        "_by",
+        "_gains",
+        "_helpers",
+        "_lock",
+        "_replaying",
+        "_said",
+        "address",
+        "agent",
+        "asked",
+        "closing",
+        "expires_at",
+        "form",
+        "hub",
+        "id",
+        "loop",
+        "opening",
+        "outlet",
+        "seat",
+        "slot",
+        "state",
+        "user",
+        "wire",
+    )
+
     transport: ClassVar[str]
-    may_subscribe = False
+    may_subscribe: ClassVar[bool] = False
 
     hub: Hub
     state: Subscriber
     user: Known
-    wire: Wire | None = None
-    form: Form | None = None
-    slot = 0
-    seat: Seat | None = None
     outlet: WayOut
-    address = ""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.id = str(uuid7())
+        self.address = ""
+        self.wire: Wire | None = None
+        self.form: Form | None = None
+        self.slot = 0
+        self.seat: Seat | None = None
         self.closing = False
         self.expires_at: datetime | None = None
         self.asked = Wanted()
         self.opening: Opening | None = None
         self.agent = ""
         self._by: By = "header"
-        self._claims = b""
+        self._said = b""
         self._replaying = False
         self._lock: asyncio.Lock | None = None
         self._gains: tuple[tuple[tuple[str, ...], int], ...] = ()
@@ -96,14 +120,14 @@ class Connection(ABC):
     @property
     def credentials(self) -> Credentials:
         """What admitted this client."""
-        return Credentials(cast("Any", self.user), self.expires_at, self._by, msgspec.json.decode(self._claims))
+        return Credentials(cast("Any", self.user), self.expires_at, self._by, self._said)
 
     @credentials.setter
     def credentials(self, credentials: Credentials) -> None:
         user = credentials.user
         self.user = Known(user.pk, bool(getattr(user, "is_staff", False)))
         self.expires_at = credentials.expires_at
-        self._by, self._claims = credentials.by, msgspec.json.encode(credentials.claims)
+        self._by, self._said = credentials.by, credentials.said
 
     @property
     def unsent(self) -> int:

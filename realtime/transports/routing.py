@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from asgiref.sync import markcoroutinefunction
 from django.urls import URLPattern
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -36,9 +37,10 @@ class Routes:
 def by_protocol(applications: Mapping[str, Application]) -> Application:
     """Return the ASGI application that hands each connection to the one for its type."""
 
-    async def application(scope: Any, receive: Any, send: Any) -> None:
-        running = applications[scope["type"]](scope, receive, send)
-        del scope  # whoever needs it has it
-        await running
+    # Not a coroutine function: that would be one more frame kept for as long as each connection lasts. It is marked as
+    # one, for servers that tell ASGI 3 by that.
+    def application(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        return applications[scope["type"]](scope, receive, send)
 
+    markcoroutinefunction(application)
     return application

@@ -37,9 +37,11 @@ CLOSE_GRACE = 5.0  # seconds a client is given to answer a close before its task
 class RealtimeConsumer(Connection, AsyncConsumer):
     """What the consumers share: the handshake, commands, heartbeat and the close codes."""
 
+    __slots__ = ("_bucket", "base_send", "binary", "heard", "next_ping", "query", "scope", "task", "violations")
+
     channel_layer_alias = None  # type: ignore[assignment]  # Channels takes None as "no layer of its own"
     transport: ClassVar[str] = "websocket"
-    may_subscribe = True
+    may_subscribe: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +85,9 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             await self._open(scope)
             self.scope = self.query = scope = None
             await self.catch_up()
-            await self._listen(receive)
+            # Here, and not in a coroutine of its own: its frame would be kept for as long as the connection lasts.
+            while (message := await receive())["type"] != "websocket.disconnect":
+                await self._hear(message)
         except asyncio.CancelledError:
             if not self.closing:
                 raise
@@ -129,15 +133,11 @@ class RealtimeConsumer(Connection, AsyncConsumer):
         await self.base_send({"type": "websocket.accept", "subprotocol": subprotocol})
         self.say(self.greeting())
 
-    async def _listen(self, receive: Any) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            self.heard = self.loop.time()
-            if not self.closing:
-                raw = message.get("text")
-                await handle(self, raw if raw is not None else message.get("bytes") or b"")
+    async def _hear(self, message: Any) -> None:
+        self.heard = self.loop.time()
+        if not self.closing:
+            raw = message.get("text")
+            await handle(self, raw if raw is not None else message.get("bytes") or b"")
 
     def may_command(self) -> bool:
         """Whether the client has not sent more commands than it may; counts this one."""
@@ -227,8 +227,10 @@ class GatewayConsumer(RealtimeConsumer):
 class TopicConsumer(RealtimeConsumer):
     """One topic of a kind, named in the URL, from the start. Subclasses say which kind."""
 
+    __slots__ = ()
+
     kind: ClassVar[str]
-    may_subscribe = False
+    may_subscribe: ClassVar[bool] = False
 
     def wanted(self) -> Wanted:
         key = self.scope.get("url_route", {}).get("kwargs", {}).get("key", "")

@@ -23,6 +23,7 @@ from ledger.models import Account
 from ledger.topics import account_topic
 from realtime import admission, log, standings
 from realtime.admission import Admitted, admit, open_in_memory
+from realtime.conf import conf
 from realtime.hub import Hub, hub
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.errors import ProtocolError
@@ -169,6 +170,24 @@ async def test_rights_are_read_anew_after_their_time_and_always_where_they_are_n
             counts.append(len(queries))
 
     assert counts == [1, 0, 1, 1, 1]
+
+
+async def test_rights_whose_time_is_up_take_no_room(alice: User, bob: User, smith: Topic) -> None:
+    tokens = [await run_db(token_of, user) for user in (alice, bob)]
+    async with standing() as here:
+        now, rights = [0.0], here.follower.rights
+        rights._clock = lambda: now[0]
+        await connect(here, tokens[0])
+        now[0] = conf.RIGHTS_CACHE - 1.0
+        await connect(here, tokens[1])
+
+        now[0] = conf.RIGHTS_CACHE + 1.0
+        rights.let_go()
+
+        assert list(rights._kept) == [str(bob.pk)]
+        with counted_queries() as queries:
+            await connect(here, tokens[1])
+        assert queries == []
 
 
 async def test_who_asks_while_rights_are_read_goes_together_with_others(

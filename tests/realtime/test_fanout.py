@@ -421,14 +421,16 @@ async def test_the_member_hears_of_what_its_client_did_not_take_at_once() -> Non
 async def test_what_is_ephemeral_comes_in_slices_too_and_only_to_who_is_still_there(slices: None) -> None:
     house = House()
     members = [house.member("a", "b", wired=True) for _ in range(5)]
-    entry = Entry(0, "a", 0, "00000000-0000-7000-8000-000000000000", "Note", '{"n": 7}', "2026")
+    entries = [
+        Entry(0, "a", 0, "00000000-0000-7000-8000-000000000000", "Note", f'{{"n": {n}}}', "2026") for n in (7, 8)
+    ]
 
-    house.hub.fanout.tell(Frame(entry, EPOCH, placed=False))
+    house.hub.fanout.tell([Frame(entry, EPOCH, placed=False) for entry in entries])
     house.hub.leave(members[3])
     house.hub.unsubscribe(members[4], "a")
     house.turns.take_all()
 
-    assert [member.said for member in members] == [[7]] * 3 + [[], []]
+    assert [member.said for member in members] == [[7, 8]] * 3 + [[], []]
 
 
 async def test_each_delivery_is_counted_once() -> None:

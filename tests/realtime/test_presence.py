@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from realtime.conf import conf
-from realtime.presence import Presence
+from realtime.presence import CHUNK, Presence
 
 FAMILY = "family:00000000-0000-0000-0000-000000000001"
 USER = "user:00000000-0000-0000-0000-000000000001"
@@ -20,6 +20,7 @@ class Machine:
     def __init__(self) -> None:
         self.now = 100.0
         self.deaf = False
+        self.said = 0
         self.processes: list[Presence] = []
         self.changes: list[list[tuple[str, str, bool]]] = []
         self._calls: list[tuple[float, Callable[[], None]]] = []
@@ -38,6 +39,7 @@ class Machine:
         return self.processes[-1]
 
     def _tell(self, word: dict[str, Any]) -> None:
+        self.said += 1
         if not self.deaf:
             for process in self.processes:
                 process.hear(word)
@@ -62,9 +64,26 @@ def test_who_is_on_one_process_is_online_on_all(machine: Machine) -> None:
     here, there = machine.process(), machine.process()
 
     here.enter(FAMILY, "bob")
+    machine.wait(1)
 
     assert here.online(FAMILY) == there.online(FAMILY) == {"bob"}
     assert machine.changes == [[(FAMILY, "bob", True)]] * 2
+
+
+def test_all_who_come_and_go_within_a_moment_are_told_of_at_once(machine: Machine) -> None:
+    here, there = machine.process(), machine.process()
+    here.enter(FAMILY, "eve")
+    machine.wait(1)
+    here.exit(FAMILY, "eve")
+    machine.wait(conf.PRESENCE_GRACE - 1, beating=[])
+    machine.said = 0
+
+    for number in range(3 * CHUNK // 2):
+        here.enter(FAMILY, f"bob{number}")
+    machine.wait(1, beating=[])  # eve's time is up, too
+
+    assert machine.said == 2
+    assert there.online(FAMILY) == here.online(FAMILY) == {f"bob{number}" for number in range(3 * CHUNK // 2)}
 
 
 def test_a_second_connection_is_no_news(machine: Machine) -> None:

@@ -29,7 +29,7 @@ from realtime.conf import conf
 from realtime.models import Event, LogHead, Outgoing
 from realtime.outbox import publish
 from realtime.protocol.entry import Batch, decode_batch
-from realtime.relay import Relay, relay
+from realtime.relay import CLOSE, Relay, relay
 from realtime.seal import unseal
 from realtime.topics import topic
 from tests import servers
@@ -128,7 +128,7 @@ def test_a_storm_of_commits_is_one_thread_s_work() -> None:
     assert threads("realtime-relay") == 1
 
 
-def test_commits_in_close_order_share_a_transaction_and_the_first_waits_for_nothing(
+def test_commits_in_close_order_share_a_transaction_and_the_first_wait_for_nothing(
     other: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Event()
@@ -139,13 +139,18 @@ def test_commits_in_close_order_share_a_transaction_and_the_first_waits_for_noth
     tell(1)
     other.follow(batches.append)
     until(lambda: len(batches) == 1)
-    for number in (2, 3, 4):
+    for number in range(2, 1 + CLOSE):
+        tell(number)
+        other.wake()
+        until(lambda: batches[-1].last == number)  # noqa: B023  (asked before the next)
+    for number in range(1 + CLOSE, 4 + CLOSE):
         tell(number)
         other.wake()
     together.set()
-    until(lambda: batches[-1].last == 4)
+    until(lambda: batches[-1].last == 3 + CLOSE)
 
-    assert [(batch.first, batch.last) for batch in batches] == [(1, 1), (2, 4)]
+    alone = [(number, number) for number in range(1, 1 + CLOSE)]
+    assert [(batch.first, batch.last) for batch in batches] == [*alone, (1 + CLOSE, 3 + CLOSE)]
 
 
 def test_whoever_follows_is_nudged_with_each_batch_in_order(other: Relay) -> None:

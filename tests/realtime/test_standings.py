@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -64,6 +65,7 @@ def test_rows_say_what_each_kind_says_of_one_user_alone(world: list[User], admin
     users = [*world, admin]
 
     found = standings.read([user.pk for user in users], named)
+    without = standings.read([user.pk for user in users])
 
     for user in users:
         standing = found[str(user.pk)]
@@ -74,6 +76,8 @@ def test_rows_say_what_each_kind_says_of_one_user_alone(world: list[User], admin
         assert standing.named == log.heads(standing.named)[1]
         assert standing.head == log.head()
         assert standing.is_settled
+        assert without[str(user.pk)].automatic == standing.automatic
+        assert without[str(user.pk)].user.__dict__.keys() == standing.user.__dict__.keys()
 
 
 def test_each_world_has_topics_to_tell_apart(world: list[User], admin: User) -> None:
@@ -91,11 +95,12 @@ def names(world: list[User]) -> list[tuple[str, User]]:
     return [(user.username, user) for user in world]
 
 
-def test_any_number_of_users_is_one_query(world: list[User]) -> None:
-    named = every_topic()
+@pytest.mark.parametrize("named", [every_topic, list, lambda: ["global", "staff", "nonsense"]])
+def test_any_number_of_users_is_one_query(world: list[User], named: Callable[[], list[str]]) -> None:
+    topics_named = named()
 
     with CaptureQueriesContext(connection) as queries:
-        found = standings.read([user.pk for user in world], named)
+        found = standings.read([user.pk for user in world], topics_named)
 
     assert (len(queries), len(found)) == (1, 4)
 

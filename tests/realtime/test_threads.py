@@ -7,6 +7,8 @@ from contextvars import ContextVar
 import pytest
 from django.db import connections
 
+from realtime import threads
+from realtime.conf import conf
 from realtime.threads import run_db
 
 who = ContextVar("who", default="nobody")
@@ -33,12 +35,32 @@ async def test_calls_run_side_by_side():
     assert len(await asyncio.gather(run_db(both_inside.wait), run_db(both_inside.wait))) == 2
 
 
-async def test_the_connection_is_given_back_when_the_work_is_done():
-    def query():
-        with connections["default"].cursor() as cursor:
-            cursor.execute("SELECT 1")
-        return connections["default"]
+def query():
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return connections["default"]
+
+
+async def test_the_connection_is_given_back_when_the_work_is_done(monkeypatch):
+    monkeypatch.setattr(threads, "FILE_KEPT", 0)
 
     used = await run_db(query)
 
     assert used.connection is None
+
+
+async def test_a_file_stays_open_for_a_moment_and_no_longer(monkeypatch):
+    if connections["default"].vendor != "sqlite":
+        pytest.skip("a server's connections go back to their pool")
+    monkeypatch.setattr(threads, "FILE_KEPT", 60)
+    used = await run_db(query)
+    opened = used.connection
+    assert opened is not None
+
+    threads._pool.submit(lambda: None).result()
+    for _ in range(2 * conf.DB_THREADS):
+        await run_db(query)
+    assert used.connection is opened
+    monkeypatch.setattr(threads, "FILE_KEPT", 0)
+    while used.connection is not None:
+        await run_db(query)
