@@ -101,13 +101,17 @@ class Relay:
     def _run(self) -> None:
         try:
             while not self._has_ended():
-                woken = self._wake.wait(pause() if self._nudges else None)
-                if woken:
-                    self._gather()
-                self._wake.clear()
-                self._work(woken)
+                self._work(self._wake.wait(pause() if self._nudges else None))
         finally:
             connections[log.database()].close()
+
+    def _take_the_wake(self, woken: bool) -> None:
+        """Take what woke this thread as seen to, once all that comes close behind it is there too."""
+        try:
+            if woken:
+                self._gather()
+        finally:
+            self._wake.clear()
 
     def _gather(self) -> None:
         """Let commits that come in close order share a transaction; those that come now and then wait for nothing.
@@ -131,6 +135,7 @@ class Relay:
     def _work(self, woken: bool) -> None:
         """Sequence until nothing waits. After an error the connection is dropped; the next look starts afresh."""
         try:
+            self._take_the_wake(woken)
             while self._something_waits(woken) and (batch := log.sequence(self._horizon)):
                 metrics.sequenced.inc(batch.last - batch.first + 1)
                 for nudge in self._nudges:

@@ -1,7 +1,6 @@
 """Breaks the product in every way there is: the programs that it takes, and then the tests' own command."""
 
 import shutil
-from pathlib import Path
 from typing import NoReturn
 
 from config import env
@@ -9,16 +8,10 @@ from config.launch import debian
 from config.launch.programs import become
 
 NEEDED = {"ip": "iproute2", "nft": "nftables"}
-CLOCKS = "*/faketime/libfaketime.so.1"
 
 
 def faults(arguments: list[str]) -> NoReturn:
     """Try what ``arguments`` name. What this machine has no means for is left out, said aloud."""
-    if missing := _missing():
+    if missing := [package for program, package in NEEDED.items() if shutil.which(program) is None]:
         debian.install(*missing)
     become(["-m", "tests.faults", *arguments], env.variables())
-
-
-def _missing() -> list[str]:
-    packages = [package for program, package in NEEDED.items() if shutil.which(program) is None]
-    return packages if any(Path("/usr/lib").glob(CLOCKS)) else [*packages, "libfaketime"]

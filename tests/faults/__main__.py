@@ -40,7 +40,8 @@ def main(arguments: list[str]) -> int:
         return 2
     chosen = [SCENARIOS[name] for name in options.names or SCENARIOS if _is_possible(SCENARIOS[name])]
     results = [result for setup in _by_setup(chosen) for result in _play(setup, options)]
-    report.write(results)
+    if not options.plant:
+        report.write(results, page=options.page)
     return 0 if all(result.survived for result in results) else 1
 
 
@@ -66,6 +67,7 @@ def _play(scenarios: list[Scenario], options: argparse.Namespace) -> list[Result
             print(f"--- {scenario.name}: {scenario.what}", flush=True)
             results.append(play(rig, hands, scenario, clients=options.clients, seconds=seconds))
             print(report.line(results[-1]), flush=True)
+            report.keep_log(scenario.name, rig.server.log())
     return results
 
 
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="say which there are")
     parser.add_argument("--seconds", type=float, help="how long each lasts, instead of its own time")
     parser.add_argument("--clients", type=int, default=CLIENTS, help=f"clients that listen ({CLIENTS})")
+    parser.add_argument("--page", action="store_true", help="write docs/faults.md from what is known of all faults")
     parser.add_argument("--plant", default="", choices=PLANTS, help="break the product itself, to see it found")
     return parser
 

@@ -9,7 +9,7 @@ from tests.faults.rig import Rig, Setup
 from tests.faults.scenario import LOST_SERVER, fault
 
 _places = itertools.count()
-_clocks = itertools.cycle(["+1h", "-1h"])
+_clocks = itertools.cycle([3600, -3600])
 
 
 def kill_a_worker(rig: Rig) -> None:
@@ -61,7 +61,7 @@ fault(
     "clock-set",
     "The wall clock of the servers is set an hour on, and an hour back.",
     strike=lambda rig: rig.set_clock(next(_clocks)),
-    heal=lambda rig: rig.set_clock("+0"),
+    heal=lambda rig: rig.set_clock(0),
     every=4.0,
     seconds=16,
     explains={"4401", "HTTP 401"},

@@ -51,10 +51,10 @@ def swap_two() -> None:
 
 
 def skip_a_right() -> None:
-    """The hub does not obey every other control entry."""
+    """The hub does not obey one control entry in three."""
     from realtime.hub import Hub
 
-    obeyed, now_and_then = Hub._control, _every(2)
+    obeyed, now_and_then = Hub._control, _every(3)
 
     def disobedient(self: Any, entry: Any) -> None:
         if not now_and_then():

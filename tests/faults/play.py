@@ -25,7 +25,7 @@ CONNECTED_WITHIN = 60.0
 HEALED_WITHIN = 60.0
 COMPLETE_WITHIN = 30.0
 CALM = 1.0  # seconds of writes before the fault, and after it
-AFTERMATH = 5.0  # seconds after the healing in which connections may still end because of it
+AFTERMATH = 5.0  # seconds after the healing in which connections may still end because of it, at least
 AT_REST_WITHIN = 20.0
 RATES = {"process": 4.0, "rights": 0.7, "rest": 3.0}  # writes per second of each writer
 REST = (("alice", "everyday"), ("bob", "savings"), ("alice", "own"), (NEIGHBOUR, "checking"))
@@ -118,7 +118,7 @@ class Play:
             self._end_log()
             await self._until(self._is_complete, COMPLETE_WITHIN)
             after = await self._at_rest(before)
-        history = self._history(struck, healed)
+        history = self._history(struck, healed + max(AFTERMATH, healing or HEALED_WITHIN))
         return self._result(history, before, after, healing, time.monotonic() - began)
 
     def _start_log(self) -> None:
@@ -268,7 +268,7 @@ class Play:
             rows=self._rig.tables.rows(self._prefix, topics),
             clients=[listener.record for listener in self.listeners],
             struck=struck,
-            healed=healed + AFTERMATH,
+            healed=healed,
             explained_ends=self._scenario.explains,
             explained_resets=self._scenario.resets,
         )

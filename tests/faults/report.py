@@ -1,33 +1,61 @@
-"""What was survived, as a table for people and as JSON for programs, in var/faults."""
+"""What was survived, as a table for people and as JSON for programs, in var/faults; and the page that is kept of it.
+
+A run of some faults leaves what is known of the others as it was, so that the whole can be tried in pieces.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from config.env import BASE_DIR
 from tests.faults.checker import tally
 from tests.faults.play import Result
+from tests.faults.registry import SCENARIOS
 
 HOME = BASE_DIR / "var" / "faults"
+PAGE = BASE_DIR / "docs" / "faults.md"
 MOST_SHOWN = 10
+KINDS = ("lost", "doubled", "reordered", "phantom", "leaked", "close")
 HEAD = (
     "| fault | survived | clients | writes | refused | events | lost | doubled | reordered | phantom | leaked "
-    "| unexplained ends | seconds to heal | MB, threads, handles, connections before → after |"
+    "| unexplained ends | seconds to heal | MB, threads, handles, connections |"
 )
+INTRODUCTION = """# What was broken, and what it survived
+
+The last results of `python3 run.py faults`, which writes this page with `--page`. [What is promised](guarantees.md)
+says what is judged. Each fault is struck under steady writes, by {clients} clients or more on all transports; *refused*
+are REST writes that were not answered by success, *events* what all clients together were sent. An *unexplained end* is
+a connection that ended, or was refused, in a way that the fault does not account for. *Seconds to heal* go from the end
+of the fault until a write made after it has reached every client, a poll's second of waiting included. What the workers
+hold is before → after.
+
+"""
 
 
-def write(results: Sequence[Result]) -> None:
-    """Write both, and print the table."""
+def write(results: Sequence[Result], *, page: bool) -> None:
+    """Write both, and with ``page`` the page; print the table."""
     HOME.mkdir(parents=True, exist_ok=True)
-    text = table(results)
-    (HOME / "report.md").write_text(text)
-    (HOME / "report.json").write_text(json.dumps([_json(result) for result in results], indent=1))
-    print(f"\n{text}\nwritten to {HOME / 'report.md'} and report.json")
+    kept = HOME / "report.json"
+    known = {each["name"]: each for each in json.loads(kept.read_text())} if kept.exists() else {}
+    known |= {result.name: _json(result) for result in results}
+    every = [known[name] for name in SCENARIOS if name in known]
+    kept.write_text(json.dumps(every, indent=1))
+    (HOME / "report.md").write_text(table(every))
+    if page:
+        PAGE.write_text(INTRODUCTION.format(clients=min(each["clients"] for each in every)) + table(every))
+    print(f"\n{table([_json(result) for result in results])}\nwritten to {HOME / 'report.md'} and {kept.name}")
 
 
-def table(results: Sequence[Result]) -> str:
+def keep_log(name: str, text: str) -> None:
+    """Keep what the server printed, for who wants to know why."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    (HOME / f"{name}.log").write_text(text)
+
+
+def table(results: Sequence[Mapping[str, Any]]) -> str:
     """The table, in Markdown."""
     columns = HEAD.count("|") - 1
     return "\n".join([HEAD, "|" + "---|" * columns, *(_row(result) for result in results)]) + "\n"
@@ -43,28 +71,21 @@ def line(result: Result) -> str:
     return "\n".join([head, ends, *shown])
 
 
-def _row(result: Result) -> str:
-    found = tally(result.anomalies)
-    counts = [found.get(kind, 0) for kind in ("lost", "doubled", "reordered", "phantom", "leaked", "close")]
-    heal = "never" if result.seconds_to_heal is None else result.seconds_to_heal
-    held = f"{'/'.join(f'{n:g}' for n in result.before)} → {'/'.join(f'{n:g}' for n in result.after)}"
+def _row(result: Mapping[str, Any]) -> str:
+    held = " → ".join("/".join(f"{n:g}" for n in result[when].values()) for when in ("before", "after"))
     cells = [
-        f"`{result.name}`",
-        "yes" if result.survived else "**no**",
-        result.clients,
-        result.writes,
-        result.refused,
-        result.events,
-        *counts,
-        heal,
+        f"`{result['name']}`: {result['what']}",
+        "yes" if result["survived"] else "**no**",
+        *(result[name] for name in ("clients", "writes", "refused", "events")),
+        *(result["found"].get(kind, 0) for kind in KINDS),
+        "never" if result["seconds_to_heal"] is None else result["seconds_to_heal"],
         held,
     ]
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
-def _json(result: Result) -> dict[str, object]:
-    return asdict(result) | {
-        "survived": result.survived,
-        "before": result.before._asdict(),
-        "after": result.after._asdict(),
-    }
+def _json(result: Result) -> dict[str, Any]:
+    held = {"before": result.before._asdict(), "after": result.after._asdict()}
+    anomalies = [each._asdict() for each in result.anomalies]
+    more = {"survived": result.survived, "found": tally(result.anomalies), "anomalies": anomalies}
+    return asdict(result) | held | more

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from typing import Self
 import httpx
 import psycopg
 
+from bench.load import native
 from config.env import BASE_DIR
 from config.launch.programs import MANAGE
 from config.services.postgres import PostgresServer
@@ -45,6 +47,7 @@ DRAIN_SECONDS = 3
 HEALTHY_WITHIN = 60.0
 CONNECT_SECONDS = 2.0
 NAME = "ledger"
+CLOCK = Path(__file__).with_name("clock.c")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +57,7 @@ class Setup:
     database: str = "postgresql"
     disk_megabytes: int = 0  # of a disk of its own for SQLite
     handles: int = 0  # that each process may have open; 0: as many as it likes
-    has_own_clock: bool = False  # which can be set, by libfaketime
+    has_own_clock: bool = False  # which can be set wrong
 
 
 class Rig:
@@ -208,11 +211,10 @@ class Rig:
         """Let Redis be reached again."""
         self.network.let_through() if self._redis_line is None else self._redis_line.go_on()
 
-    def set_clock(self, offset: str) -> None:
-        """Set the server's wall clock to another time: ``+1h``, ``-1h``, ``+0``."""
-        draft = self.directory / "clock.new"
-        draft.write_text(f"{offset}\n")
-        draft.replace(self.directory / "clock")
+    def set_clock(self, seconds: int) -> None:
+        """Set the servers' wall clock wrong by so many seconds."""
+        with open(self.directory / "clock", "r+b") as clock:
+            clock.write(struct.pack("<q", seconds))
 
     def dump(self) -> Path:
         """Write the database to a file, by its own means."""
@@ -276,14 +278,10 @@ class Rig:
     def _clock(self) -> dict[str, str]:
         if not self.setup.has_own_clock:
             return {}
-        self.set_clock("+0")
-        return {
-            "LD_PRELOAD": str(clock_library()),
-            "FAKETIME_TIMESTAMP_FILE": str(self.directory / "clock"),
-            "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        clock = self.directory / "clock"
+        clock.write_bytes(bytes(8))
+        library = native.build(self.directory, CLOCK, "-shared", "-fPIC")
+        return {"LD_PRELOAD": str(library), "WRONG_CLOCK": str(clock)}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -294,12 +292,7 @@ class Rig:
 def abilities() -> frozenset[str]:
     """What this machine lets us break beside the servers themselves."""
     own = {"disk"} if os.getuid() == 0 else set()
-    return best().abilities | own | ({"clock"} if clock_library() else set())
-
-
-def clock_library() -> Path | None:
-    """Debian's libfaketime, where it is installed."""
-    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+    return best().abilities | own | ({"clock"} if native.compiler() else set())
 
 
 def world_of(rig: Rig) -> str:

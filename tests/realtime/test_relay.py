@@ -247,6 +247,29 @@ def test_a_failing_database_is_tried_again_until_it_answers(other: Relay) -> Non
     assert numbers() == [1, 2]
 
 
+def test_a_wait_that_the_system_refuses_ends_neither_the_thread_nor_what_it_sees_to(
+    other: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = iter([OSError(22, "Invalid argument")])
+
+    def refuse_once(self: Relay) -> None:
+        for refusal in refusals:
+            raise refusal
+
+    tell(1)
+    other.wake()
+    until_sequenced(1)
+    thread = other._thread
+    monkeypatch.setattr(Relay, "_gather", refuse_once)
+
+    tell(2)
+    other.wake()
+    until_sequenced(2)
+
+    assert numbers() == [1, 2]
+    assert other._thread is thread
+
+
 @on_postgresql
 def test_a_cut_connection_delays_and_loses_nothing(other: Relay) -> None:
     tell(1)
