@@ -13,7 +13,8 @@ _clocks = itertools.cycle([3600, -3600])
 
 
 def kill_a_worker(rig: Rig) -> None:
-    """By turns, so that each of them has been the one that sequences."""
+    """By turns, so that each of them has been the one that sequences, and never the only one that serves."""
+    rig.wait_until_all_serve()
     rig.signal_worker(next(_places), signal.SIGKILL)
 
 
@@ -21,8 +22,8 @@ fault(
     "worker-killed",
     "A worker is killed, twenty times, each time when all are there.",
     strike=kill_a_worker,
-    every=3.5,
-    seconds=70,
+    every=2.0,
+    seconds=40,
     explains=LOST_SERVER,
     is_quick=True,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
@@ -191,13 +192,11 @@ class Play:
         if self._scenario.rewinds:
             await self._rewind()
             return
-        ends = time.monotonic() + self._seconds
-        while True:
+        pause = self._scenario.every or self._seconds
+        for _ in range(math.ceil(self._seconds / pause)):
+            began = time.monotonic()
             await asyncio.to_thread(self._scenario.strike, self._rig)
-            pause = self._scenario.every or self._seconds
-            await asyncio.sleep(max(0.0, min(pause, ends - time.monotonic())))
-            if time.monotonic() >= ends - 0.01 or not self._scenario.every:
-                break
+            await asyncio.sleep(max(0.0, began + pause - time.monotonic()))
         await asyncio.to_thread(self._scenario.heal, self._rig)
 
     async def _rewind(self) -> None:

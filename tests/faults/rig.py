@@ -127,6 +127,14 @@ class Rig:
         """The ids of the server's worker processes."""
         return [pid for pid in _children(self.server.pid) if "resource_tracker" not in _command(pid)]
 
+    def wait_until_all_serve(self) -> None:
+        """Wait until every worker serves: until then it has no threads beside its own, and clients wait for it."""
+        wait_until(
+            lambda: len(self.workers()) == WORKERS and all(_threads(pid) > 2 for pid in self.workers()),
+            HEALTHY_WITHIN,
+            lambda: f"the workers do not come back\n{self.server.log()[-3000:]}",
+        )
+
     def signal_worker(self, place: int, signum: signal.Signals) -> None:
         """Send one of the workers a signal, if there is one just now."""
         workers = self.workers()
@@ -316,6 +324,12 @@ def _children(pid: int) -> list[int]:
             int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()
         ]
     return []
+
+
+def _threads(pid: int) -> int:
+    with suppress(OSError):
+        return len(os.listdir(f"/proc/{pid}/task"))
+    return 0
 
 
 def _command(pid: int) -> str:
