@@ -40,8 +40,9 @@ def main(arguments: list[str]) -> int:
         return 2
     chosen = [SCENARIOS[name] for name in options.names or SCENARIOS if _is_possible(SCENARIOS[name])]
     results = [result for setup in _by_setup(chosen) for result in _play(setup, options)]
-    if not options.plant:
-        report.write(results, page=options.page)
+    print(f"the whole report is {report.HOME / 'report.md'} and report.json", flush=True)
+    if options.page:
+        report.write_page()
     return 0 if all(result.survived for result in results) else 1
 
 
@@ -68,6 +69,8 @@ def _play(scenarios: list[Scenario], options: argparse.Namespace) -> list[Result
             results.append(play(rig, hands, scenario, clients=options.clients, seconds=seconds))
             print(report.line(results[-1]), flush=True)
             report.keep_log(scenario.name, rig.server.log())
+            if not options.plant:
+                report.keep(results[-1])
     return results
 
 

@@ -19,7 +19,7 @@ from typing import Protocol, Self
 NETWORKS = 250
 REDIS_PORT = 6379
 RATE = ["rate", "1mbit", "burst", "16kb", "latency", "400ms"]
-TABLE = "table inet faults { chain traffic { type filter hook input priority 0; } }"
+TABLE = "add table inet faults; add chain inet faults traffic { type filter hook input priority 0; }"
 
 
 class Network(Protocol):

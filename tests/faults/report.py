@@ -6,7 +6,7 @@ A run of some faults leaves what is known of the others as it was, so that the w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +17,7 @@ from tests.faults.registry import SCENARIOS
 
 HOME = BASE_DIR / "var" / "faults"
 PAGE = BASE_DIR / "docs" / "faults.md"
+KEPT = "report.json"
 MOST_SHOWN = 10
 KINDS = ("lost", "doubled", "reordered", "phantom", "leaked", "close")
 HEAD = (
@@ -35,18 +36,24 @@ hold is before → after.
 """
 
 
-def write(results: Sequence[Result], *, page: bool) -> None:
-    """Write both, and with ``page`` the page; print the table."""
+def keep(result: Result) -> None:
+    """Add a result to what is known."""
     HOME.mkdir(parents=True, exist_ok=True)
-    kept = HOME / "report.json"
-    known = {each["name"]: each for each in json.loads(kept.read_text())} if kept.exists() else {}
-    known |= {result.name: _json(result) for result in results}
+    known = {each["name"]: each for each in _known()} | {result.name: _json(result)}
     every = [known[name] for name in SCENARIOS if name in known]
-    kept.write_text(json.dumps(every, indent=1))
+    (HOME / KEPT).write_text(json.dumps(every, indent=1))
     (HOME / "report.md").write_text(table(every))
-    if page:
-        PAGE.write_text(INTRODUCTION.format(clients=min(each["clients"] for each in every)) + table(every))
-    print(f"\n{table([_json(result) for result in results])}\nwritten to {HOME / 'report.md'} and {kept.name}")
+
+
+def write_page() -> None:
+    """Write the page that is kept, from what is known of all faults."""
+    every = _known()
+    PAGE.write_text(INTRODUCTION.format(clients=min(each["clients"] for each in every)) + table(every))
+
+
+def _known() -> list[dict[str, Any]]:
+    known: list[dict[str, Any]] = json.loads((HOME / KEPT).read_text()) if (HOME / KEPT).exists() else []
+    return known
 
 
 def keep_log(name: str, text: str) -> None:
@@ -55,7 +62,7 @@ def keep_log(name: str, text: str) -> None:
     (HOME / f"{name}.log").write_text(text)
 
 
-def table(results: Sequence[Mapping[str, Any]]) -> str:
+def table(results: Iterable[Mapping[str, Any]]) -> str:
     """The table, in Markdown."""
     columns = HEAD.count("|") - 1
     return "\n".join([HEAD, "|" + "---|" * columns, *(_row(result) for result in results)]) + "\n"

@@ -42,8 +42,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_run_of_some_faults_leaves_what_is_known_of_the_others(home: Path) -> None:
-    report.write([FAILED], page=False)
-    report.write([SURVIVED], page=True)
+    report.keep(FAILED)
+    report.keep(SURVIVED)
+    report.write_page()
 
     known = json.loads((home / "report.json").read_text())
     assert [(each["name"], each["survived"]) for each in known] == [("redis-killed", True), ("worker-killed", False)]
