@@ -48,11 +48,12 @@ def test_an_example_shows_the_credit_of_who_signs_in_as_it_changes(
     page.get_by_label("User name").fill("alice")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_have_text("That is no name and password of a user here.")
+    refused = "That is no name and password of a user here."
+    expect(page.get_by_role("alert")).to_have_text(refused, timeout=30_000)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
-    expect(page.get_by_role("status")).to_have_text("live websocket", timeout=30_000)
+    expect(page.get_by_text("live websocket")).to_be_visible(timeout=30_000)
     expect(page.get_by_label("Credit")).to_have_text("20.00")
     credit.change(alice, Decimal("2.50"), "reward", {})
     expect(page.get_by_label("Credit")).to_have_text("22.50", timeout=15_000)
