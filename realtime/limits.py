@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from realtime.metrics import metrics
-from realtime.protocol.errors import ProtocolError
+from realtime.protocol.errors import KINDS, ProtocolError
 
 
 class Limit(NamedTuple):
@@ -20,7 +20,12 @@ class Limit(NamedTuple):
 
 
 _ERROR = "`Error {code}`; the connection stays open, until `MAX_VIOLATIONS` of them"
-_CONNECTIONS = "HTTP 429 `too_many_connections` with `Retry-After`; 4430 where the server accepted first"
+_CONNECTIONS = (
+    "HTTP 429 `too_many_connections` with `Retry-After`; "
+    f"{KINDS['too_many_connections'].close_code} where the server accepted first"
+)
+_RATE = f"{_ERROR.format(code='rate_limited')} ({KINDS['rate_limited'].close_code})"
+_SLOW = f"closed with {KINDS['too_slow'].close_code}"
 
 LIMITS = (
     Limit(
@@ -38,11 +43,11 @@ LIMITS = (
     Limit("MAX_MESSAGE", "bytes of one message, or of one acknowledgement's body", "closed with 1009; HTTP 413"),
     Limit("MAX_DEPTH", "nesting of its JSON", _ERROR.format(code="bad_json")),
     Limit("MAX_KEYS", "keys of its JSON, in all objects together", _ERROR.format(code="bad_json")),
-    Limit("COMMAND_RATE", "commands of one connection per second", _ERROR.format(code="rate_limited") + " (4429)"),
+    Limit("COMMAND_RATE", "commands of one connection per second", _RATE),
     Limit("USER_POLL_RATE", "polls of one user per second, on each process", "HTTP 429 `rate_limited`"),
     Limit("MAX_REPLAY", "positions of the log that one replay may span", "`Reset trimmed`"),
-    Limit("UNSENT_BYTES", "bytes that wait for one client", "closed with 4410"),
-    Limit("UNSENT_SECONDS", "seconds for which a client may take none of them", "closed with 4410"),
+    Limit("UNSENT_BYTES", "bytes that wait for one client", _SLOW),
+    Limit("UNSENT_SECONDS", "seconds for which a client may take none of them", _SLOW),
 )
 
 NAMES = frozenset(limit.setting for limit in LIMITS)

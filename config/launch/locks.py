@@ -18,7 +18,8 @@ from config import env
 FOLDER = env.BASE_DIR / "requirements"
 STACKS = {"django-5.2.txt": "django-5.2-dev.txt", "django-6.1.txt": "django-6.1-dev.txt"}
 _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
-_ADDRESS = re.compile(r"://|^\s*(?:-i|--(?:extra-)?index-url|--find-links|-e|-f)\b| @ ", re.MULTILINE)
+# Hashes are the only option that a line of a lock may have: the others say where to look.
+_ADDRESS = re.compile(r"://|^\s*(?:-[a-z]|--(?!hash=))| @ ", re.MULTILINE)
 
 
 @dataclass(frozen=True)

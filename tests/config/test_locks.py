@@ -39,7 +39,7 @@ def test_nothing_is_wrong_with_the_locks() -> None:
         (lambda text: DJANGO.sub("django==5.2.7", text), "django 5.2.7 is below 5.2.8: CVE-2025-64459"),
         (lambda text: DJANGO.sub("django>=5.2.9", text), "is not pinned to one version"),
         (hashless, "django has no hash"),
-        (lambda text: f"--index-url https://pypi.example.org/simple\n{text}", "names an address"),
+        (lambda text: f"--extra elsewhere\n{text}", "names an address"),
         (lambda text: DJANGO.sub("django @ https://files.example.org/d.whl", text), "names an address"),
         (lambda text: DJANGO.sub("another==5.2.19", text), "django is missing, which pyproject.toml wants"),
         (lambda text: DJANGO.sub("django==7.0", text), "django 7.0 is not what pyproject.toml wants"),
