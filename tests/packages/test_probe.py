@@ -95,7 +95,7 @@ def test_a_server_that_is_not_there_and_a_user_that_is_not_are_exit_code_2(alice
 
 def test_what_may_not_be_listened_to_is_said_and_is_exit_code_2(alice: User, running_server: LiveServer) -> None:
     for transport in TRANSPORTS:
-        with pytest.raises(CommandError, match="forbidden: You have no access to this") as refused:
+        with pytest.raises(CommandError, match="^forbidden: ") as refused:
             call_command("probe", transport, user="alice", url=running_server.url, topic=["staff"], seconds=30)
         assert refused.value.returncode == 2
 

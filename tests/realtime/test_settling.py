@@ -105,8 +105,9 @@ def test_who_takes_up_a_topic_again_hears_nothing_of_the_time_between(
 
 
 def test_where_nobody_can_sequence_the_client_is_sent_to_come_again(
-    family: Family, bob: User, settings: object
+    family: Family, bob: User, settings: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(relay, "wake", lambda: None)
     leave_and_return(bob, family)
     settings.REALTIME = {"START_TIMEOUT": 0.05}  # type: ignore[attr-defined]
 
