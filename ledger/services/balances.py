@@ -107,10 +107,11 @@ def lock(which: Q, using: str) -> dict[UUID, Balance]:
     """Lock the balances, in the order of their ids, and return them with their accounts as they now are.
 
     The account is locked along, so that none is made private between looking at its audience and telling it. Not so
-    hard, though, that rows which merely refer to it had to wait.
+    hard, though, that rows which merely refer to it had to wait. It comes before its balance, since changes of rights
+    hold it alone and then come here; PostgreSQL keeps the order of ``of``.
     """
     rows = Balance.objects.using(using).select_related("account").order_by(*(() if is_one(which) else ("pk",)))
-    locked = rows.select_for_update(of=("self", "account"), no_key=True)
+    locked = rows.select_for_update(of=("account", "self"), no_key=True)
     return {row.pk: row for row in locked.filter(which)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from threading import Event
 
 import pytest
@@ -12,10 +13,10 @@ from django.db import connection, transaction
 from accounts.models import Family, Membership, User
 from accounts.topics import family_topic
 from config.services.waiting import wait_until
-from ledger.models import Account, AccountShare
+from ledger.models import Account, AccountShare, Transaction
 from ledger.topics import account_topic
 from realtime import log, topics
-from tests.realtime.concurrently import PATIENCE, beside, somebody_waits
+from tests.realtime.concurrently import PATIENCE, beside, how_many_wait, somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,6 +106,42 @@ def test_the_log_says_last_of_each_topic_what_the_rows_say(
     last_words = said_of(charlie)
     lost = {topic for topic in could_read | can_read if last_words.get(topic) == "lost"}
     assert lost == could_read - can_read
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        pytest.param((join,), share, id="share"),
+        pytest.param((join, share), unshare, id="unshare"),
+        pytest.param((join, share), leave, id="leave"),
+    ],
+)
+def test_a_change_of_rights_and_a_payment_queue_for_an_account_in_one_order(
+    before: tuple[Change, ...], change: Change, family: Family, alice: User, bob: User, charlie: User
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite no two transactions write at the same time")
+    account = Account.objects.create(family=family, owner=alice, name="Everyday", currency="EUR")
+    for each in before:
+        each(family, account, charlie)
+
+    begun, queued = Event(), Event()
+    with (
+        beside(lambda: begun.wait(PATIENCE) and change(family, account, charlie)) as changed,
+        beside(lambda: queued.wait(PATIENCE) and pay(account)) as paid,
+    ):
+        with transaction.atomic():
+            leave(family, account, bob)  # holds the account, and what both others want of it next is free
+            begun.set()
+            wait_until(lambda: how_many_wait() == 1, PATIENCE, lambda: "the change of rights did not wait")
+            queued.set()
+            wait_until(lambda: how_many_wait() == 2, PATIENCE, lambda: "the payment did not wait")
+        changed.result(PATIENCE)
+        paid.result(PATIENCE)
+
+
+def pay(account: Account) -> None:
+    Transaction.objects.create(account=account, amount=Decimal(-1))
 
 
 def readable(user: User) -> set[str]:

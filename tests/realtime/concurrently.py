@@ -36,13 +36,17 @@ def until_somebody_waits_for_a_lock() -> None:
 
 def somebody_waits() -> bool:
     """Whether a connection to the test database is held up by another. PostgreSQL only."""
+    return how_many_wait() > 0
+
+
+def how_many_wait() -> int:
+    """How many connections to the test database are held up by others. PostgreSQL only."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction it would show the first look again
         cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity "
-            "WHERE wait_event_type = 'Lock' AND datname = current_database())"
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
-        return bool(cursor.fetchone()[0])
+        return int(cursor.fetchone()[0])
 
 
 def _with_own_connection(work: Callable[[], Any]) -> Any:
