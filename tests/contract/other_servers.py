@@ -6,13 +6,9 @@ Apart from the fixtures so that a module can start one of them, or a whole run c
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 
-import httpx
-
-from config.services.supervised import ServiceError
-from tests.live import LiveServer
+from tests.live import SilentServer
 
 APPLICATION = "config.asgi:application"
 UVICORN = ["-m", "uvicorn", "--port", "{port}", "--lifespan", "off", "--timeout-graceful-shutdown", "1", APPLICATION]
@@ -26,7 +22,7 @@ OTHER_SERVERS: dict[str, list[str]] = {
 """What follows ``python`` to start each."""
 
 
-class OtherServer(LiveServer):
+class OtherServer(SilentServer):
     """One of the servers above, with one process."""
 
     def __init__(self, name: str, *, environment: Mapping[str, str] | None = None) -> None:
@@ -36,11 +32,3 @@ class OtherServer(LiveServer):
     def arguments(self) -> list[str]:
         """Return what follows ``python`` to start it."""
         return self._arguments
-
-    def _is_ready(self) -> bool:
-        if not self._running.send(signal.SIGCONT):
-            raise ServiceError(f"the server ended at once\n{self.log()}")
-        try:
-            return httpx.get(f"{self.url}/healthz").status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
