@@ -76,8 +76,9 @@ def test_axe_finds_no_serious_fault_on_a_phone_nor_at_the_sign_in(
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_is_cut_off_on_any_window(path: str, household: Account, admin: User, sit_down: SitDown) -> None:
     page = sit_down(admin, path=path, viewport={"width": 390, "height": 844}).page
-    for toggle in page.locator("[aria-expanded=false]").all():
-        toggle.click()
+    toggles = page.locator("[aria-expanded=false]")
+    for _ in range(toggles.count()):
+        toggles.first.click()  # which is the next one, as those that are open no longer count
 
     for width in (320, 390, 640, 768, 1000, 1280):
         page.set_viewport_size({"width": width, "height": 844})

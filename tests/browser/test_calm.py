@@ -79,7 +79,7 @@ def test_what_is_being_typed_survives_a_reload_and_is_nobody_elses(
 ) -> None:
     at_alice = sit_down(alice)
     page = at_alice.page
-    page.locator("label[for=new-received]").click()
+    page.locator("#new-received").check()
     page.locator("#new-amount").fill("7")
     page.locator("#new-description").press_sequentially("Half a sentence")
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Browser, expect
+from pytest_django import Settings
 
 from accounts.models import Family, User
 from config.env import BASE_DIR
@@ -37,8 +38,11 @@ def example(request: pytest.FixtureRequest, server: LiveServer) -> Iterator[str]
 
 
 def test_an_example_shows_the_credit_of_who_signs_in_as_it_changes(
-    example: str, alice: User, family: Family, browser: Browser
+    example: str, alice: User, family: Family, browser: Browser, settings: Settings
 ) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]  # as the server has it
+    alice.set_password(PASSWORD)
+    alice.save()
     page = browser.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
