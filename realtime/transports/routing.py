@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from asgiref.sync import markcoroutinefunction
 from django.urls import URLPattern
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -37,10 +36,11 @@ class Routes:
 def by_protocol(applications: Mapping[str, Application]) -> Application:
     """Return the ASGI application that hands each connection to the one for its type."""
 
-    # Not a coroutine function: that would be one more frame kept for as long as each connection lasts. It is marked as
-    # one, for servers that tell ASGI 3 by that.
-    def application(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        return applications[scope["type"]](scope, receive, send)
+    # A coroutine function, though its frame is kept for as long as each connection lasts: hypercorn takes whatever is
+    # none, or is only marked as one, for a WSGI application.
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        running = applications[scope["type"]](scope, receive, send)
+        del scope  # whoever needs it has it
+        await running
 
-    markcoroutinefunction(application)
     return application
