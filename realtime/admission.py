@@ -110,6 +110,7 @@ def open_in_memory(follower: Follower, rights: Rights, asked: Wanted, cursor: Cu
         rights_position=here.position,
         topics=dict.fromkeys(topics, 0),
     )
+    gained: frozenset[str] = frozenset()
     if cursor is not None:
         controls = controls_behind(follower, rights.user_id, cursor)
         if controls is None:
@@ -119,13 +120,14 @@ def open_in_memory(follower: Follower, rights: Rights, asked: Wanted, cursor: Cu
         joined = joinings(controls)
         state.position, state.check = cursor.position, cursor.check
         state.topics = {topic: joined.get(topic, 0) for topic in topics}
+        gained = topics & joined.keys()
     if state.position == here.position:
         seqs = {topic: follower.rights.seq(topic) for topic in topics}
     else:
         seqs = {
             topic: _seq_behind(follower, topic, max(state.position, start)) for topic, start in state.topics.items()
         }
-    return Opening(state, seqs, log.Head(here.epoch, here.position, here.check, 0), None)
+    return Opening(state, seqs, log.Head(here.epoch, here.position, here.check, 0), None, gained=gained)
 
 
 def controls_behind(follower: Follower, user_id: str, cursor: Cursor) -> list[Any] | None:

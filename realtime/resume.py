@@ -46,7 +46,8 @@ class Wanted:
 class Opening:
     """Where a client begins. ``seqs`` are each topic's newest seq at its cursor; ``reset`` why that is not its own.
 
-    ``lost`` are topics that it may have been on at its cursor, and that were taken away since.
+    ``lost`` are topics that it may have been on at its cursor, and that were taken away since; ``gained`` those that it
+    was given since, perhaps again: what was said on them before is not replayed, so it fetches the present state.
     """
 
     state: Subscriber
@@ -54,6 +55,7 @@ class Opening:
     head: log.Head
     reset: Reason | None
     lost: frozenset[str] = frozenset()
+    gained: frozenset[str] = frozenset()
 
 
 def open_subscriber(who: Who, wanted: Wanted, cursor: Cursor | None, since: int | None = None) -> Opening:
@@ -180,7 +182,7 @@ def _opening(
     state.position, state.check = cursor.position, cursor.check
     # The client's own count goes on from its cursor, or from its latest joining.
     seqs = seqs | log.seqs_before({topic: max(cursor.position, state.topics[topic]) for topic in granted})
-    return Opening(state, seqs, head, None, lost)
+    return Opening(state, seqs, head, None, lost, gained=frozenset(joined.keys() & state.topics.keys()))
 
 
 def _still_lost(user: Any, lost: Collection[str]) -> frozenset[str]:

@@ -278,7 +278,7 @@ class PollClient(Client):
         answer = await self.http.get("/api/v1/events", params=query, headers=self.headers())
         answer.raise_for_status()
         body: Frame = answer.json()
-        self.waiting += [*body["reset"], *body.get("revoked", []), *body["events"]]
+        self.waiting += [*body["reset"], *body.get("revoked", []), *body.get("gained", []), *body["events"]]
         self.place = body["cursor"]
         if not self.waiting:  # else each brings its own: what is not yet received is kept
             self.cursor = self.place

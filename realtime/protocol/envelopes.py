@@ -59,11 +59,12 @@ class Connected(Struct, tag=True):
 
 
 class SubscribedData(Struct):
-    """The topic, the newest seq that was sent of it, and how many events were replayed."""
+    """The topic, the newest seq that was sent of it, how many events were replayed, and where the connection stands."""
 
     topic: str
     seq: int
     replayed: int
+    cursor: CursorText
 
 
 class Subscribed(Struct, tag=True, kw_only=True):
@@ -168,7 +169,8 @@ class CloseData(Struct):
 class PollAnswer(Struct, omit_defaults=True):
     """What one poll brings. ``reset`` holds a Reset when the cursor handed over was worth nothing.
 
-    ``revoked`` holds an Unsubscribed for each topic that was taken away since the cursor.
+    ``revoked`` holds an Unsubscribed for each topic that was taken away since the cursor, ``gained`` a Subscribed for
+    each that was given since.
     """
 
     events: list[Raw]
@@ -177,3 +179,4 @@ class PollAnswer(Struct, omit_defaults=True):
     reset: list[Raw]
     poll_interval_ms: int
     revoked: list[Raw] = []
+    gained: list[Raw] = []

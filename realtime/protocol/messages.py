@@ -99,9 +99,10 @@ def connected(
     return _encode(envelopes.Connected(timestamp=timestamp, data=data))
 
 
-def subscribed(topic: str, seq: int, replayed: int, reply_to: ReplyTo = None) -> bytes:
-    """``topic`` is joined at ``seq``, ``replayed`` events of it having been sent before this."""
-    return _encode(envelopes.Subscribed(reply_to=_given(reply_to), data=envelopes.SubscribedData(topic, seq, replayed)))
+def subscribed(topic: str, seq: int, replayed: int, cursor: str, reply_to: ReplyTo = None) -> bytes:
+    """``topic`` is joined at ``seq``: ``replayed`` events of it came before this, and all up to ``cursor`` did."""
+    data = envelopes.SubscribedData(topic, seq, replayed, cursor)
+    return _encode(envelopes.Subscribed(reply_to=_given(reply_to), data=data))
 
 
 def unsubscribed(topic: str, reason: str | None = None, reply_to: ReplyTo = None) -> bytes:
@@ -157,8 +158,9 @@ def poll_answer(
     reset: Iterable[bytes],
     poll_interval_ms: int,
     revoked: Iterable[bytes] = (),
+    gained: Iterable[bytes] = (),
 ) -> bytes:
-    """What one poll brings: finished frames, of events, of topics taken away, of a Reset for a worthless cursor."""
+    """What one poll brings, as finished frames: events, topics taken away and gained, a Reset for a worthless cursor."""
     answer = envelopes.PollAnswer(
         events=[Raw(frame) for frame in events],
         cursor=cursor,
@@ -166,6 +168,7 @@ def poll_answer(
         reset=[Raw(frame) for frame in reset],
         poll_interval_ms=poll_interval_ms,
         revoked=[Raw(frame) for frame in revoked],
+        gained=[Raw(frame) for frame in gained],
     )
     return _encode(answer)
 

@@ -75,7 +75,7 @@ async def take_up_gained(client: Connection, gained: Iterable[str], position: in
                 continue
             client.close(error)
             return
-        client.say(messages.subscribed(topic, seq, replayed))
+        client.joined(topic, seq, replayed)
 
 
 def _came_of(user: Any, gained: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -146,7 +146,7 @@ async def _subscribe(client: RealtimeConsumer, command: Subscribe) -> None:
         seq, replayed = await join_topic(
             client.hub, client, client.user, command.topic, after=command.after, behind=behind
         )
-    client.say(messages.subscribed(command.topic, seq, replayed, command.reply_to))
+    client.joined(command.topic, seq, replayed, command.reply_to)
 
 
 def _unsubscribe(client: RealtimeConsumer, command: Unsubscribe) -> None:

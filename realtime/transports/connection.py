@@ -135,8 +135,8 @@ class Connection(ABC):
         return self.outlet.unsent
 
     @abstractmethod
-    def say(self, frame: bytes) -> None:
-        """Send a frame of this connection's own."""
+    def say(self, frame: bytes, cursor: str | None = None) -> None:
+        """Send a frame of this connection's own, which brings ``cursor`` if it brings any."""
 
     @abstractmethod
     def deliver(self, frame: Frame) -> None:
@@ -166,6 +166,15 @@ class Connection(ABC):
                 raise ProtocolError("unavailable") from error
             raise
 
+    def joined(self, topic: str, seq: int, replayed: int, reply_to: messages.ReplyTo = None) -> None:
+        """Say that a topic is heard from now on. To be called before anything is awaited.
+
+        What was replayed bore no cursor: without this one it would come again to who is cut off before the next.
+        """
+        self.hub.stand(self)
+        cursor = self.state.cursor.encode()
+        self.say(messages.subscribed(topic, seq, replayed, cursor, reply_to), cursor)
+
     def who(self) -> Any:
         """The user as they are now. Raises ProtocolError ``signed_out`` when what admitted them has ended."""
         return recheck(self.credentials)
@@ -191,6 +200,8 @@ class Connection(ABC):
             self.reset(opening.reset, opening.seqs)
         if opening.lost:
             self.revoked(sorted(opening.lost))
+        for topic in sorted(opening.gained):
+            self.joined(topic, opening.seqs[topic], 0)
         await self._replay(begins=True)
 
     def _opened(self) -> Opening:

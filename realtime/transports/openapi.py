@@ -49,6 +49,13 @@ class UnsubscribedSerializer(serializers.Serializer[Any]):
     data = serializers.DictField(help_text="`topic` and `reason`, which is `revoked`.")  # type: ignore[assignment]
 
 
+class SubscribedSerializer(serializers.Serializer[Any]):
+    """A topic was given: what was said on it before is not replayed, so fetch the present state."""
+
+    type = serializers.CharField(help_text="`Subscribed`")
+    data = serializers.DictField(help_text="`topic`, `seq`, `replayed` and `cursor`.")  # type: ignore[assignment]
+
+
 class PollSerializer(serializers.Serializer[Any]):
     """What one poll brings."""
 
@@ -57,6 +64,7 @@ class PollSerializer(serializers.Serializer[Any]):
     has_more = serializers.BooleanField()
     reset = ResetSerializer(many=True)
     revoked = UnsubscribedSerializer(many=True, required=False, help_text="Topics taken away since the cursor.")
+    gained = SubscribedSerializer(many=True, required=False, help_text="Topics given since the cursor.")
     poll_interval_ms = serializers.IntegerField(help_text="Advice: when to come back.")
 
 

@@ -115,11 +115,11 @@ class EventsView(TransportView):
             return _answer_reset(opening, opening.reset)
         again = _again(opening, cursor, limit)
         if again.behind is not None or len(again.entries) == limit:
-            return _answer_events(opening, again, [], limit)
+            return _answer_events(opening, cursor, again, [], limit)
         events, problem = _collect(opening, limit - len(again.entries))
         if problem is not None:
             return _answer_reset(open_subscriber(who, wanted, None), problem)
-        return _answer_events(opening, again, events, limit)
+        return _answer_events(opening, cursor, again, events, limit)
 
 
 class AckView(TransportView):
@@ -188,7 +188,9 @@ def _again(opening: Opening, cursor: Cursor | None, limit: int) -> Due:
     return due(state.user_id, state.topics, line.given or 0 if line else 0, state.position, limit)
 
 
-def _answer_events(opening: Opening, again: Due, events: list[Entry], limit: int) -> HttpResponse:
+def _answer_events(
+    opening: Opening, cursor: Cursor | None, again: Due, events: list[Entry], limit: int
+) -> HttpResponse:
     room, line = limit - len(again.entries), Line(now(), again.behind)
     place, has_more = opening.state.cursor, len(events) > room
     if has_more:
@@ -208,8 +210,14 @@ def _answer_events(opening: Opening, again: Due, events: list[Entry], limit: int
         reset=[],
         poll_interval_ms=interval,
         revoked=[messages.unsubscribed(topic, "revoked") for topic in sorted(opening.lost)],
+        gained=_gained(opening, cursor),
     )
     return _json(answer)
+
+
+def _gained(opening: Opening, cursor: Cursor | None) -> list[bytes]:
+    place = "" if cursor is None else cursor.encode()  # as handed over: the events are yet to be read
+    return [messages.subscribed(topic, opening.seqs[topic], 0, place) for topic in sorted(opening.gained)]
 
 
 def _answer_reset(opening: Opening, reason: Reason) -> HttpResponse:

@@ -121,9 +121,9 @@ class Stream(Connection):
             self.outlet.abandon()
             self._task = None
 
-    def say(self, frame: bytes) -> None:
-        """Send a frame of this connection's own; the client keeps the cursor it has."""
-        self._write(messages.sse_chunk(frame, _type_of(frame), None))
+    def say(self, frame: bytes, cursor: str | None = None) -> None:
+        """Send a frame of this connection's own; without ``cursor`` the client keeps the one it has."""
+        self._write(messages.sse_chunk(frame, _type_of(frame), cursor))
 
     def deliver(self, frame: Frame) -> None:
         """Send an event."""
@@ -132,7 +132,7 @@ class Stream(Connection):
     def reset(self, reason: Reason, seqs: dict[str, int]) -> None:
         """Say that the cursor is worth nothing, and give another."""
         cursor = self.state.cursor.encode()
-        self._write(messages.sse_chunk(messages.reset(reason, cursor, seqs), "Reset", cursor))
+        self.say(messages.reset(reason, cursor, seqs), cursor)
 
     def close(self, error: ProtocolError) -> None:
         """End the stream by saying why."""

@@ -146,7 +146,7 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             self._bucket = TokenBucket(conf.COMMAND_RATE, conf.COMMAND_BURST, now)
         return self._bucket.take(now)
 
-    def say(self, frame: bytes) -> None:
+    def say(self, frame: bytes, cursor: str | None = None) -> None:
         """Send a frame of this connection's own."""
         self.outlet.write(self._message(frame), len(frame))
 

@@ -91,7 +91,7 @@ async def test_subscribe_after_what_was_pruned_is_a_reset_before_the_subscriptio
     kinds = [frame["type"] for frame in client.frames]
     assert kinds == ["Connected", "Reset", "Subscribed", "TransactionUpdate", "AccountBalanceUpdate"]
     check_reset(client.frames[1], "trimmed", {world.account_topic: 3})
-    assert answer["data"] == {"topic": world.account_topic, "seq": 3, "replayed": 0}
+    assert (answer["data"]["seq"], answer["data"]["replayed"]) == (3, 0)
 
 
 async def test_a_new_epoch_resets_whoever_is_connected_and_they_go_on_from_there(

@@ -9,6 +9,7 @@ import pytest
 from ledger.services import credits as credit
 from ledger.services import notices
 from ledger.topics import account_topic
+from realtime.protocol.cursor import Cursor
 from tests.clients import SocketClient, access_token
 from tests.contract.checks import TIMESTAMP, logged, newest
 from tests.contract.world import World, drained, gateway, money, spend, work
@@ -99,8 +100,9 @@ async def test_subscribe_lets_hear_what_comes_from_now_on(server: LiveServer, wo
     assert answer == {
         "type": "Subscribed",
         "reply_to": "s-1",
-        "data": {"topic": world.account_topic, "seq": seq, "replayed": 0},
+        "data": {"topic": world.account_topic, "seq": seq, "replayed": 0, "cursor": answer["data"]["cursor"]},
     }
+    assert Cursor.parse(answer["data"]["cursor"]).position < Cursor.parse(events[0]["cursor"]).position
     assert [event["seq"] for event in events] == [seq + 1, seq + 2]
     assert not [event for event in events if "replayed" in event]
 
@@ -115,7 +117,8 @@ async def test_subscribe_after_a_place_replays_exactly_what_came_after_it(server
             answer = await client.ask("Subscribe", {"topic": world.account_topic, "after": after})
             replay = client.received
 
-        assert answer["data"] == {"topic": world.account_topic, "seq": 5, "replayed": 5 - after}
+        assert (answer["data"]["seq"], answer["data"]["replayed"]) == (5, 5 - after)
+        assert Cursor.parse(answer["data"]["cursor"]).position >= entries[-1].position
         assert [(event["seq"], event["id"]) for event in replay] == [(each.seq, each.id) for each in entries[after:]]
         assert all(event["replayed"] is True and "cursor" not in event for event in replay)
 
@@ -149,7 +152,7 @@ async def test_a_place_ahead_of_the_topic_is_a_reset_before_the_subscription(ser
     reset = next(frame for frame in client.frames if frame["type"] == "Reset")
     assert reset["data"].keys() == {"reason", "cursor", "topics"}
     assert (reset["data"]["reason"], reset["data"]["topics"]) == ("ahead", {world.account_topic: 1})
-    assert answer["data"] == {"topic": world.account_topic, "seq": 1, "replayed": 0}
+    assert (answer["data"]["topic"], answer["data"]["seq"], answer["data"]["replayed"]) == (world.account_topic, 1, 0)
     assert [event["seq"] for event in events] == [2, 3]
 
 

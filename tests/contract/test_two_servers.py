@@ -165,7 +165,7 @@ async def test_subscribing_anew_where_the_server_is_behind_counts_only_what_was_
         await wake(slow, world)
         await client.events(2)
 
-    assert answer["data"] == {"topic": world.account_topic, "seq": 5, "replayed": 4}
+    assert (answer["data"]["seq"], answer["data"]["replayed"]) == (5, 4)
     assert counted == [2, 3, 4, 5]
     assert [event["seq"] for event in client.received] == [2, 3, 4, 5, 6, 7]
 

@@ -245,7 +245,8 @@ class RealtimeClient:
             self._connection.renew()
         if message["type"] == "Subscribed":
             self._questions.settle(message)
-        if message.get("seq") is not None:
+            await self._move(message["data"].get("cursor"))
+        elif message.get("seq") is not None:
             await self._move(message.get("cursor"))
 
     async def _move(self, cursor: str | None) -> None:

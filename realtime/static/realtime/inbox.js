@@ -109,12 +109,13 @@ export class Inbox {
 
   /** @param {Message} message */
   #tell(message) {
-    const { seq, cursor, id } = message;
+    const { type, data, seq, cursor, id } = message;
     if (this.#parts.topics.note(message)) this.#parts.namesChanged();
     if (!id || this.#seen.add(id)) this.#acknowledge(message, this.#emit(message));
     else this.#parts.repeated(id);
     // Only now: an event counts as received when the handlers have had it.
     if (seq !== undefined) this.#parts.place.cursor = cursor;
+    else if (type === "Subscribed") this.#parts.place.cursor = data?.cursor;
   }
 
   /** @param {Message} message @param {(boolean | Promise<boolean>)[]} outcomes */

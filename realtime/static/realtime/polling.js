@@ -31,7 +31,7 @@ export async function ask(http, topics, cursor) {
   const answer = await http.get("events", { topics: topics.join(","), cursor });
   const place = { type: "Ping", cursor: answer.cursor };
   return {
-    messages: [...answer.events, ...(answer.revoked ?? []), ...answer.reset, place],
+    messages: [...(answer.gained ?? []), ...answer.events, ...(answer.revoked ?? []), ...answer.reset, place],
     cursor: answer.cursor,
     hasMore: answer.has_more,
     interval: answer.poll_interval_ms,

@@ -89,7 +89,10 @@ def test_connected() -> None:
 @pytest.mark.parametrize(
     ("frame", "expected"),
     [
-        (messages.subscribed("global", 3, 2), '{"type":"Subscribed","data":{"topic":"global","seq":3,"replayed":2}}'),
+        (
+            messages.subscribed("global", 3, 2, "k-7"),
+            '{"type":"Subscribed","data":{"topic":"global","seq":3,"replayed":2,"cursor":"k-7"}}',
+        ),
         (messages.unsubscribed("global"), '{"type":"Unsubscribed","data":{"topic":"global"}}'),
         (
             messages.unsubscribed("global", "revoked"),

@@ -47,4 +47,5 @@ class PollingLine(Line):
         self._place = answer["cursor"]
         self._pause = answer["poll_interval_ms"] / 1000
         place: Message = {"type": "Ping", "cursor": answer["cursor"]}
-        self._waiting.extend([*answer["events"], *answer.get("revoked", []), *answer["reset"], place])
+        told = [*answer.get("gained", []), *answer["events"], *answer.get("revoked", []), *answer["reset"], place]
+        self._waiting.extend(told)
