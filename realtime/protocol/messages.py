@@ -160,7 +160,7 @@ def poll_answer(
     revoked: Iterable[bytes] = (),
     gained: Iterable[bytes] = (),
 ) -> bytes:
-    """What one poll brings, as finished frames: events, topics taken away and gained, a Reset for a worthless cursor."""
+    """One poll, in finished frames: events, topics taken away and gained, a Reset for a worthless cursor."""
     answer = envelopes.PollAnswer(
         events=[Raw(frame) for frame in events],
         cursor=cursor,
