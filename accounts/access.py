@@ -20,6 +20,7 @@ from realtime.topics import Kind, Topic, topic
 
 Someone: TypeAlias = User | AnonymousUser
 Things: TypeAlias = Callable[[User, UUID], Iterable[Topic]]
+Hold: TypeAlias = Callable[[QuerySet[User], str], object]
 
 WRITERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
 MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
@@ -93,17 +94,29 @@ class UserKind(Kind):
 
 
 _things: list[Things] = []
+_holds: list[Hold] = []
 
 
-def register_things(things: Things) -> None:
+def register_things(things: Things, hold: Hold) -> None:
     """Let an app say which topics of its own come and go with a membership.
 
     ``things(user, family_id)`` names what the user reads *as a member* of the family, whether or not they are
-    one at this moment: it is asked in the transaction of the change, after the membership was written. Call
-    this from ``ready()``.
+    one at this moment: it is asked in the transaction of the change, after the membership was written.
+    ``hold(users, using)`` locks the rows behind all topics of the users, in the order that the app itself keeps to:
+    it is asked before the users are deleted, since a cascade comes to its rows in an order of its own. Call this
+    from ``ready()``.
     """
     if things not in _things:
         _things.append(things)
+        _holds.append(hold)
+
+
+def hold_what_goes_with(keys: Collection[UUID], using: str) -> None:
+    """Lock what tells what users see, in the order of those who change a part of it: memberships, then the rest."""
+    memberships = Membership.objects.using(using).filter(user__in=keys).order_by("pk")
+    list(memberships.select_for_update(of=("self",), no_key=True).values_list("pk"))
+    for hold in _holds:
+        hold(User.objects.filter(pk__in=keys), using)
 
 
 def topics_through(user: User, family_id: UUID) -> list[Topic]:

@@ -11,17 +11,35 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
-from django.db import models
+from django.db import models, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
 
 from realtime.models import PublishingModel, PublishingQuerySet
 
+
+class UserQuerySet(PublishingQuerySet["User"]):
+    """Users; who deletes them takes what goes with them first."""
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete the users and what hangs on them, and tell each row."""
+        from accounts import access
+
+        using = self._writing_to()
+        with transaction.atomic(using=using, savepoint=False):
+            if self._is_plain():
+                access.hold_what_goes_with(list(self.using(using).values_list("pk", flat=True)), using)
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+
 if TYPE_CHECKING:
     _UserManager = DjangoUserManager["User"]
 else:
-    _UserManager = DjangoUserManager.from_queryset(PublishingQuerySet)
+    _UserManager = DjangoUserManager.from_queryset(UserQuerySet)
 
 
 class UserManager(_UserManager):
@@ -57,6 +75,17 @@ class User(PublishingModel, AbstractUser):
         super().save(*args, **kwargs)
 
     save.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """Delete the user and what hangs on them, and tell each row."""
+        from accounts import access
+
+        using = using or router.db_for_write(User, instance=self)
+        with transaction.atomic(using=using, savepoint=False):
+            access.hold_what_goes_with([self.pk], using)
+            return super().delete(using=using, keep_parents=keep_parents)
+
+    delete.alters_data = True  # type: ignore[attr-defined]
 
     def _fields_to_save(self) -> set[str]:
         kept_out = {"sign_outs", *self.get_deferred_fields()}

@@ -123,6 +123,45 @@ class Account(PublishingModel):
     delete.alters_data = True  # type: ignore[attr-defined]
 
 
+class AccountShareQuerySet(PublishingQuerySet["AccountShare"]):
+    """Shares; each write takes their accounts first, as those do who change an account and come to its shares then."""
+
+    def update(self, **values: Any) -> int:
+        """Update the shares, and tell who gains or loses sight of which account."""
+        from ledger.services import balances, touched
+
+        target = values.get("account", values.get("account_id"))
+        which = touched.of_shares(self)
+        if target is not None:
+            which |= touched.by_ids([target.pk if isinstance(target, Account) else target])
+        with balances.operation(which, using=self._writing_to()):
+            return super().update(**values)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete the shares, and tell who loses sight of which account."""
+        from ledger.services import balances, touched
+
+        with balances.operation(touched.of_shares(self), using=self._writing_to()):
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_create(  # type: ignore[override]
+        self, objs: Iterable[AccountShare], batch_size: int | None = None, **options: Any
+    ) -> list[AccountShare]:
+        """Insert shares, and tell who gains sight of which account."""
+        from ledger.services import balances, touched
+
+        rows = list(objs)
+        with balances.operation(touched.of_saved_shares(rows), using=self._writing_to()):
+            return super().bulk_create(rows, batch_size=batch_size, **options)
+
+    bulk_create.alters_data = True  # type: ignore[attr-defined]
+
+
 class AccountShare(PublishingModel):
     """One user beside the owner who may see a private account."""
 
@@ -133,6 +172,8 @@ class AccountShare(PublishingModel):
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
+    objects = AccountShareQuerySet.as_manager()  # type: ignore[misc]
+
     class Meta(PublishingModel.Meta):
         verbose_name = _("account share")
         verbose_name_plural = _("account shares")
@@ -140,6 +181,31 @@ class AccountShare(PublishingModel):
 
     def __str__(self) -> str:
         return f"{self.account_id} with {self.user_id}"
+
+    def save(
+        self,
+        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Save, and tell who gains sight of the account."""
+        from ledger.services import balances, touched
+
+        using = using or router.db_for_write(AccountShare, instance=self)
+        with balances.operation(touched.of_saved_shares([self]), using=using):
+            super().save(force_insert=force_insert, force_update=force_update, using=using, update_fields=update_fields)
+
+    save.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """Delete, and tell who loses sight of the account."""
+        from ledger.services import balances, touched
+
+        with balances.operation(touched.of_saved_shares([self]), using=using):
+            return super().delete(using=using, keep_parents=keep_parents)
+
+    delete.alters_data = True  # type: ignore[attr-defined]
 
 
 class Balance(GuardedModel):

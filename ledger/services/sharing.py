@@ -31,7 +31,7 @@ from ledger import access, events
 from ledger.errors import AlreadyTold, CurrencyMismatch, NotInFamily
 from ledger.models import Account, AccountShare, Balance, Rule, Transaction
 from ledger.money import check_currency
-from ledger.services import balances
+from ledger.services import balances, touched
 from ledger.topics import account_topic, rules_topic
 from realtime.topics import Topic
 
@@ -49,10 +49,15 @@ def check(after: Account, before: Account | None = None) -> None:
 
 def topics_through(user: User, family_id: UUID) -> Iterable[Topic]:
     """The account topics the user reads as a member of the family. For ``accounts.access.register_things``."""
-    # The shares first: whoever takes one back has it in hand before it comes for the account.
-    _hold(AccountShare.objects.filter(user=user.pk, account__family=family_id))
+    # The accounts first, as whoever changes one, or its shares, has it in hand before it comes for the shares.
     _hold(Account.objects.filter(family=family_id))
+    _hold(AccountShare.objects.filter(user=user.pk, account__family=family_id))
     return access.account_topics_through(user, family_id)
+
+
+def hold_of(users: QuerySet[User], using: str) -> None:
+    """Hold all accounts that the users see. For ``accounts.access.register_things``."""
+    balances.lock(touched.of_everything(users), using)
 
 
 def account_created(account: Account, row: Balance) -> None:

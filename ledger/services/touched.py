@@ -11,7 +11,8 @@ from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 
-from ledger.models import Transaction
+from accounts.models import Membership, User
+from ledger.models import AccountShare, Transaction
 
 
 def by_ids(ids: Collection[UUID | None]) -> Q:
@@ -28,6 +29,25 @@ def is_one(which: Q) -> bool:
 def of_accounts(accounts: QuerySet[Any]) -> Q:
     """The balances of these accounts."""
     return Q(pk__in=accounts.order_by().values("pk")) if _plain(accounts) else _NONE
+
+
+def of_shares(shares: QuerySet[Any]) -> Q:
+    """The balances of the accounts that are shared by these rows."""
+    return Q(pk__in=shares.order_by().values("account_id")) if _plain(shares) else _NONE
+
+
+def of_saved_shares(shares: Collection[AccountShare]) -> Q:
+    """The balances that saving these instances touches: of what they share, and of what they shared."""
+    wanted = by_ids({each.account_id for each in shares})
+    stored = [each.pk for each in shares if not each._state.adding]
+    return wanted | of_shares(AccountShare.objects.filter(pk__in=stored)) if stored else wanted
+
+
+def of_everything(users: QuerySet[User]) -> Q:
+    """The balances of all accounts that the users see as members or by a share, active or not."""
+    families = Membership.objects.filter(user__in=users).values("family_id")
+    shared = AccountShare.objects.filter(user__in=users).values("account_id")
+    return Q(account__family__in=families) | Q(pk__in=shared)
 
 
 def of_transactions(transactions: QuerySet[Any]) -> Q:

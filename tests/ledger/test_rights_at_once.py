@@ -59,6 +59,21 @@ def open_another(family: Family, account: Account, user: User) -> None:
     Account.objects.create(family=family, owner=account.owner, name="Another", currency="EUR")
 
 
+def close(family: Family, account: Account, user: User) -> None:
+    Account.objects.filter(pk=account.pk).delete()
+
+
+def hide_from(family: Family, account: Account, user: User) -> None:
+    """As REST changes both at once."""
+    with transaction.atomic():
+        Account.objects.filter(pk=account.pk).update(is_private=True)
+        AccountShare.objects.filter(account=account).delete()
+
+
+def delete_user(family: Family, account: Account, user: User) -> None:
+    User.objects.filter(pk=user.pk).delete()
+
+
 # What was before, and the two that overlap; in both orders.
 PAIRS: list[tuple[tuple[Change, ...], Change, Change]] = [
     ((), join, hide),
@@ -138,6 +153,52 @@ def test_a_change_of_rights_and_a_payment_queue_for_an_account_in_one_order(
             wait_until(lambda: how_many_wait() == 2, PATIENCE, lambda: "the payment did not wait")
         changed.result(PATIENCE)
         paid.result(PATIENCE)
+
+
+@pytest.mark.parametrize("way", [1, -1], ids=["in this order", "the other way round"])
+@pytest.mark.parametrize(
+    ("before", "first", "second"),
+    [
+        pytest.param((join, share), close, unshare, id="close and unshare"),
+        pytest.param((join, share), close, leave, id="close and leave"),
+        pytest.param((join, share), hide, unshare, id="hide and unshare"),
+        pytest.param((join, share), hide_from, leave, id="hide, sharing with nobody, and leave"),
+        pytest.param((join, share), close, delete_user, id="close and delete the user"),
+        pytest.param((join, share), leave, delete_user, id="leave and delete the user"),
+        pytest.param((join, share), leave, unshare, id="leave and unshare"),
+        pytest.param((join,), share, leave, id="share and leave"),
+    ],
+)
+def test_who_comes_to_an_account_and_who_comes_to_its_shares_wait_for_each_other_and_not_for_ever(
+    before: tuple[Change, ...],
+    first: Change,
+    second: Change,
+    way: int,
+    family: Family,
+    alice: User,
+    bob: User,
+    charlie: User,
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite no two transactions write at the same time")
+    account = Account.objects.create(family=family, owner=alice, name="Everyday", currency="EUR")
+    for each in before:
+        each(family, account, charlie)
+    one, other = (first, second)[::way]
+
+    begun, queued = Event(), Event()
+    with (
+        beside(lambda: begun.wait(PATIENCE) and one(family, account, charlie)) as ahead,
+        beside(lambda: queued.wait(PATIENCE) and other(family, account, charlie)) as behind,
+    ):
+        with transaction.atomic():
+            leave(family, account, bob)  # holds the account
+            begun.set()
+            wait_until(lambda: how_many_wait() == 1, PATIENCE, lambda: "nobody waits for the account")
+            queued.set()
+            wait_until(lambda: how_many_wait() == 2, PATIENCE, lambda: "only one waits for the account")
+        ahead.result(PATIENCE)
+        behind.result(PATIENCE)
 
 
 def pay(account: Account) -> None:
