@@ -102,6 +102,8 @@ def _database(environment: Environment) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     else:
+        # Else each that lay idle while the database was restarted would cost somebody an error.
+        config["CONN_HEALTH_CHECKS"] = True
         options["pool"] = {"min_size": 1, "max_size": environment.database_pool, "timeout": 10}
         options.setdefault("connect_timeout", 5)
     return config | {"OPTIONS": options}

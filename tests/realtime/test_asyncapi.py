@@ -33,7 +33,7 @@ FRAMES = [
     messages.connected(
         timestamp=AT, user_id=ID, connection_id=ID, cursor=CURSOR, topics={}, heartbeat=(0.5, 1), expires_at=None
     ),
-    messages.subscribed("global", 3, 0, 7),
+    messages.subscribed("global", 3, 0, CURSOR, 7),
     messages.unsubscribed("global", "revoked"),
     messages.response("accounts", {}, Raw(b"[]"), CURSOR, "a"),
     messages.authenticated(None),
