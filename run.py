@@ -3,7 +3,7 @@
 
     python3 run.py demo      serve the demo at http://127.0.0.1:8012/  (--port --workers --fresh)
     python3 run.py test      run the test suite; arguments are pytest's
-    python3 run.py lint      check style, types, floors, migrations and production settings
+    python3 run.py lint      check style, types, floors, migrations, production settings, OpenAPI, locks and scripts
     python3 run.py messages  gather what people read, and compile its translations
     python3 run.py bench     measure; arguments are the benchmark's
     python3 run.py autobahn  hold the WebSocket server against the Autobahn test suite  (--help)
@@ -13,7 +13,8 @@
     python3 run.py serve     serve the installation that the environment describes  (--help)
 
 Standard library alone, for a machine that has nothing but python3, pip and git. Everything it makes lies in
-the checkout: the environment in .venv, tools and caches in .tools.
+the checkout: the environment in .venv, tools and caches in .tools, data in var. Only test and faults, as root on
+Debian, install packages of Debian's that they need.
 """
 
 from __future__ import annotations

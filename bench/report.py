@@ -140,7 +140,7 @@ class Target:
 
 
 def targets(rounds: Mapping[str, Sequence[Round]]) -> list[Target]:
-    """The issue's figures that these rounds can tell."""
+    """The figures to be reached (decision 32) that these rounds can tell."""
     found = []
     if PRODUCT not in rounds:
         return []

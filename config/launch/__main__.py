@@ -125,7 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("messages", help="gather what people read, and compile its translations")
     commands.add_parser("fuzz", help="feed bytes made by chance to what reads those of strangers")
     commands.add_parser("manage", help="run manage.py; arguments are its own")
-    commands.add_parser("lint", help="check style, types, floors, migrations and production settings")
+    commands.add_parser(
+        "lint", help="check style, types, floors, migrations, production settings, OpenAPI, locks and scripts"
+    )
     return parser
 
 

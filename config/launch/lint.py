@@ -1,4 +1,4 @@
-"""Everything that is checked without running the code's tests: style, types, floors, migrations, settings."""
+"""All that is checked without running tests: style, types, floors, migrations, settings, OpenAPI, locks, scripts."""
 
 import shlex
 import sys

@@ -29,6 +29,7 @@ from realtime.desk import trail, watch
 from realtime.desk.connections import Answer, Close, Place, Question, together
 from realtime.desk.pages import desk_data, is_alone
 from realtime.hub import hub
+from realtime.protocol.errors import ProtocolError
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -199,7 +200,10 @@ def _asked(view: View, *rights: str) -> Any:
             return JsonResponse({"detail": gettext("Sign in again.")}, status=401)
         if not await sync_to_async(user.has_perms)(rights):
             return JsonResponse({"detail": gettext("You may not do this.")}, status=403)
-        return await view(request)
+        try:
+            return await view(request)
+        except ProtocolError as refusal:  # this process has not heard of the log yet, or ends
+            return JsonResponse({"detail": refusal.message}, status=refusal.http_status)
 
     return guarded
 

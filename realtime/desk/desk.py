@@ -75,9 +75,13 @@ class Desk:
         return self._loop.time() < self._watched_until
 
     def take(self, entries: Sequence[Entry]) -> None:
-        """See what goes out to this process's clients. Free while nobody of the staff looks."""
+        """See what goes out to this process's clients. Next to free while nobody of the staff looks."""
+        on, now = self._hub.members.on, timezone.now()
+        waited = figures.waited_for(entries, on, now)
+        if waited is not None:
+            metrics.latency.observe(waited)
         if self.is_watched:
-            self._tally.note(entries, self._hub.members.on, timezone.now())
+            self._tally.note(entries, on, now)
         if self._hub.members.on(STAFF):
             self.news.take(entries)
 

@@ -13,7 +13,6 @@ from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct
 
-from realtime.metrics import metrics
 from realtime.protocol.entry import Entry
 
 STEP = 1.25  # between two classes of latency: what is read from them is at most so much too high
@@ -101,22 +100,24 @@ class Tally:
     def note(self, entries: Sequence[Entry], on: Callable[[str], Sized], now: datetime) -> None:
         """Count entries that go out at this moment to who is ``on`` their topics."""
         self._events += len(entries)
-        oldest: Entry | None = None
         for entry in entries:
-            count = len(on(entry.topic))
-            if count:
+            if count := len(on(entry.topic)):
                 self._traffic[entry.topic] += count
-                oldest = oldest or entry
-        if oldest is not None:
-            waited = (now - datetime.fromisoformat(oldest.timestamp)).total_seconds()
+        waited = waited_for(entries, on, now)
+        if waited is not None:
             self._latency[class_of(waited * 1000)] += 1
-            metrics.latency.observe(max(0.0, waited))
 
     def taken(self) -> tuple[int, dict[int, int], Counter[str]]:
         """Events, latencies and deliveries by topic since it was last asked."""
         counted = self._events, dict(self._latency), self._traffic
         self._events, self._latency, self._traffic = 0, Counter(), Counter()
         return counted
+
+
+def waited_for(entries: Sequence[Entry], on: Callable[[str], Sized], now: datetime) -> float | None:
+    """Seconds since the first of the entries that go out to anybody ``on`` their topics was said; None: to nobody."""
+    first = next((entry for entry in entries if on(entry.topic)), None)
+    return None if first is None else max(0.0, (now - datetime.fromisoformat(first.timestamp)).total_seconds())
 
 
 def class_of(milliseconds: float) -> int:

@@ -48,7 +48,15 @@ def keep(result: Result) -> None:
 def write_page() -> None:
     """Write the page that is kept, from what is known of all faults."""
     every = _known()
-    PAGE.write_text(INTRODUCTION.format(clients=min(each["clients"] for each in every)) + table(every))
+    PAGE.write_text(
+        INTRODUCTION.format(clients=min(each["clients"] for each in every)) + table(every) + _behind_the_table()
+    )
+
+
+def _behind_the_table() -> str:
+    """What was written by hand of the machine and the day."""
+    kept = PAGE.read_text() if PAGE.exists() else ""
+    return kept.rpartition("|\n")[2]
 
 
 def _known() -> list[dict[str, Any]]:

@@ -15,8 +15,10 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from accounts.models import User
+from realtime.hub import Hub
 from realtime.models import Condition, Event
 from realtime.outbox import publish
+from realtime.protocol.errors import ProtocolError
 from realtime.topics import topic
 from tests.realtime.conftest import until_sequenced, wait_until
 
@@ -297,3 +299,19 @@ def test_nobody_is_signed_out_who_is_not_there_or_where_nobody_can(
     alice.refresh_from_db()
     assert alice.sign_outs == 0
     assert LogEntry.objects.count() == 0
+
+
+@pytest.mark.parametrize("path", [DATA, CLOSE])
+def test_a_process_that_ends_or_has_not_heard_of_the_log_says_so(
+    path: str, admin: User, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(self: Hub) -> None:
+        raise ProtocolError("draining")
+
+    monkeypatch.setattr(Hub, "ready", refuse)
+    client.force_login(admin)
+
+    answer = client.get(path) if path == DATA else client.post(path, {"how": "user", "user": str(admin.pk)})
+
+    assert answer.status_code == 503
+    assert answer.json()["detail"]

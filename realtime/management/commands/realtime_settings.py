@@ -92,7 +92,10 @@ def _bounds(number: IntType | FloatType) -> str:
         return f", {_plain(number.ge)} to {_plain(number.le)}"
     if number.ge is not None:
         return f", {_plain(number.ge)} or more"
-    return f", above {_plain(number.gt)}" if number.gt is not None else ""
+    if number.gt is None:
+        return ""
+    upto = "" if number.le is None else f", at most {_plain(number.le)}"
+    return f", above {_plain(number.gt)}{upto}"
 
 
 def _plain(bound: float) -> str:

@@ -109,13 +109,12 @@ export class Inbox {
 
   /** @param {Message} message */
   #tell(message) {
-    const { type, data, seq, cursor, id } = message;
+    const { type, data, cursor, id } = message;
     if (this.#parts.topics.note(message)) this.#parts.namesChanged();
     if (!id || this.#seen.add(id)) this.#acknowledge(message, this.#emit(message));
     else this.#parts.repeated(id);
     // Only now: an event counts as received when the handlers have had it.
-    if (seq !== undefined) this.#parts.place.cursor = cursor;
-    else if (type === "Subscribed") this.#parts.place.cursor = data?.cursor;
+    this.#parts.place.cursor = type === "Subscribed" ? data?.cursor : cursor;
   }
 
   /** @param {Message} message @param {(boolean | Promise<boolean>)[]} outcomes */
