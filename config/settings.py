@@ -104,7 +104,9 @@ def _database(environment: Environment) -> dict[str, Any]:
     else:
         # Else each that lay idle while the database was restarted would cost somebody an error.
         config["CONN_HEALTH_CHECKS"] = True
-        options["pool"] = {"min_size": 1, "max_size": environment.database_pool, "timeout": 10}
+        # An attempt is given up soon and made anew for the next who asks: else, by psycopg's back-off, a database that
+        # was away for a minute would be away for another.
+        options["pool"] = {"min_size": 1, "max_size": environment.database_pool, "timeout": 10, "reconnect_timeout": 2}
         options.setdefault("connect_timeout", 5)
     return config | {"OPTIONS": options}
 
