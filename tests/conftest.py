@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.test import TransactionTestCase
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker, Settings
@@ -24,6 +25,7 @@ hypothesis_settings.register_profile("thorough", parent=hypothesis_settings.get_
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 PASSWORD = "correct horse battery staple"
+MADE_BY_MIGRATING = {"django_migrations", "django_content_type", "auth_permission"}
 
 
 def pytest_report_header() -> list[str]:
@@ -32,16 +34,18 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out of a run on SQLite what touches no database: it runs on PostgreSQL, and would only run again."""
+    """Leave out of a run on SQLite what depends on no database: it runs on PostgreSQL, and would only run again."""
     if servers.database() != "sqlite":
         return
-    once = [item for item in items if not _touches_a_database(item)]
-    items[:] = [item for item in items if _touches_a_database(item)]
+    once = [item for item in items if not _depends_on_a_database(item)]
+    items[:] = [item for item in items if _depends_on_a_database(item)]
     config.hook.pytest_deselected(items=once)
 
 
-def _touches_a_database(item: pytest.Item) -> bool:
+def _depends_on_a_database(item: pytest.Item) -> bool:
     names = set(getattr(item, "fixturenames", ()))
+    if item.get_closest_marker("once"):
+        return False
     return bool(item.get_closest_marker("django_db") or names & {"db", "transactional_db", "django_db_setup", "server"})
 
 
@@ -62,6 +66,28 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     # Else it would go on asking for its connections back, of a database that is no more.
     connection.close()
     connection.close_pool()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _emptied_quickly() -> Iterator[None]:
+    """Empty the tables after a test that commits by deleting what it left, in a tenth of the time that a flush takes.
+
+    A flush truncates every table, and makes each content type and permission anew.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: empty_tables())
+        yield
+
+
+def empty_tables() -> None:
+    """Delete all rows but those that migrating makes."""
+    names = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    quoted = {name: connection.ops.quote_name(name) for name in sorted(set(names) - MADE_BY_MIGRATING)}
+    looks = (f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {table})" for name, table in quoted.items())
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(looks))
+        for (name,) in cursor.fetchall():  # in any order, as references are looked at in the end
+            cursor.execute(f"DELETE FROM {quoted[name]}")
 
 
 @pytest.fixture(autouse=True)

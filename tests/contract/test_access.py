@@ -19,6 +19,8 @@ from tests.contract.doors import DOORS, Door, gateway, knock, poll, stream
 from tests.contract.world import World, money, open_account, work
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 UNKNOWN = str(uuid4())
 MALFORMED = [
     *(f"{kind}:{UNKNOWN}" for kind in ("family", "user", "account", "control", "nothing")),

@@ -15,6 +15,8 @@ from tests.clients import MSGPACK, TIMEOUT, Client, SocketClient, access_token
 from tests.contract.world import World, make_world
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 MEBIBYTE = 1024 * 1024
 DEEP = 100_000
 

@@ -19,6 +19,8 @@ from tests.contract.checks import TIMESTAMP, check_complete, check_envelopes, lo
 from tests.contract.world import World, drained, gateway, money, spend, work
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 RESOURCES: list[tuple[str, dict[str, str]]] = [
     ("accounts", {}),
     ("account_balance", {"account_id": "{account}"}),

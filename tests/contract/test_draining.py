@@ -12,6 +12,8 @@ from tests.contract.conftest import Start
 from tests.contract.world import World, spend, work
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 LONGER_THAN_ANY_TEST = "300"
 
 

@@ -15,6 +15,8 @@ from tests.contract.conftest import Start
 from tests.contract.world import World, drained, gateway, spend, work
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 INTERVAL, SILENCE = 0.4, 3.0
 
 

@@ -24,6 +24,8 @@ from tests.contract.processes import worker_of
 from tests.contract.world import World, gateway, spend, work
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 USER, STREAMS, ADDRESS = 3, 2, 6
 KEYS, PATIENCE, BURST = 10, 2.0, 5
 PROXY_LIMITS = {"MAX_ADDRESS_CONNECTIONS": ADDRESS, "MAX_USER_CONNECTIONS": USER, "MAX_USER_STREAMS": STREAMS}

@@ -16,6 +16,8 @@ from tests.clients import TIMEOUT, Client, SocketClient, access_token
 from tests.contract.world import World, drained, money, work
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 
 def refused() -> Any:
     """Expect that a client is not let in."""

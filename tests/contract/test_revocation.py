@@ -15,6 +15,8 @@ from tests.contract.checks import on
 from tests.contract.world import World, drained, money, open_account, work
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 REVOKED_WITHIN = 2.0  # seconds, as the protocol promises; a poll is told when it comes
 
 

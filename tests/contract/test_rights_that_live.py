@@ -21,6 +21,8 @@ from tests.contract.witnesses import Witness, until, witnesses
 from tests.contract.world import World, drained, gateway, money, open_account, work
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 WITHIN = 2.0  # seconds from the commit, as the protocol promises
 REFUSED = {401, 403}  # by status, of what is asked anew
 

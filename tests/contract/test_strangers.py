@@ -22,6 +22,8 @@ from tests.contract.conftest import Start
 from tests.contract.world import World, drained, gateway, spend, work
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 WITHIN = 10.0
 LARGE = 1024 * 1024
 MADE_UP = "made up by a stranger"

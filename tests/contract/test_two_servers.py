@@ -18,6 +18,8 @@ from tests.contract.random_writer import RandomWriter
 from tests.contract.world import World, drained, gateway, spend, work
 from tests.live import LiveServer
 
+pytestmark = pytest.mark.once
+
 TICK = 3600.0  # seconds between two looks of the slow server: none while this lasts
 MOST_CONNECTIONS = 40
 WRITES = 100

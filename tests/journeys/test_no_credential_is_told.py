@@ -28,7 +28,7 @@ from config.env import BASE_DIR
 from tests.conftest import PASSWORD
 from tests.live import LiveServer, SilentServer
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.once]
 
 METRICS_TOKEN = secrets.token_urlsafe(32)
 KEYS = {"SECRET_KEY": secrets.token_urlsafe(48), "JWT_SIGNING_KEY": secrets.token_urlsafe(48)}

@@ -17,7 +17,7 @@ from ledger.topics import account_topic
 from tests.clients import SocketClient, access_token
 from tests.live import LiveServer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 SOCKETS = 4  # enough to be on both workers
 WRITES = 12  # in each of the three phases: before, during and after the fault

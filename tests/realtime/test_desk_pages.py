@@ -22,7 +22,7 @@ from realtime.protocol.errors import ProtocolError
 from realtime.topics import topic
 from tests.realtime.conftest import until_sequenced, wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 OPERATIONS = reverse("admin:realtime_operations_changelist")
 CONNECTIONS = reverse("admin:realtime_connections")

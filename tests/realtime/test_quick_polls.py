@@ -31,7 +31,7 @@ from realtime.transports.quick_polls import QuickPolls
 from tests.realtime.counting import counted_queries
 from tests.realtime.recorder import announce, cursor_at, grow, sequence, standing, tell
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 GLOBAL = topic("global")
 NOW = 1_800_000_000

@@ -11,6 +11,8 @@ from websockets.sync.client import connect
 from realtime.metrics import metrics
 from tests.realtime.conftest import ServerInAThread, bearer, tell, wait_until
 
+pytestmark = pytest.mark.once
+
 OURS = "realtime.server.websocket:WebSocketProtocol"
 BIG = "x" * 60_000
 PATIENCE = 20.0

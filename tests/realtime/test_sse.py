@@ -20,6 +20,8 @@ from realtime.metrics import metrics
 from realtime.outbox import publish
 from tests.realtime.conftest import bearer, tell, until_sequenced, wait_until
 
+pytestmark = pytest.mark.once
+
 NOWHERE = "family:00000000-0000-0000-0000-000000000000"
 
 

@@ -14,6 +14,8 @@ from schemathesis import GenerationMode
 from accounts import authentication
 from ledger.api.throttles import ScopedThrottle
 
+pytestmark = pytest.mark.once
+
 OURS = re.compile(r"/(accounts|transactions|transfers|payees|rules|notifications|credits)")
 
 
