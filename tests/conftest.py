@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -16,6 +16,7 @@ from config.services.redis import NoRedis, RedisServer
 from realtime.relay import relay
 from tests import servers
 from tests.live import LiveServer
+from tests.tables import empty_tables
 
 # A pause of the machine is no reason to fail; what was found once is found again from the local database.
 hypothesis_settings.register_profile(
@@ -25,7 +26,6 @@ hypothesis_settings.register_profile("thorough", parent=hypothesis_settings.get_
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 PASSWORD = "correct horse battery staple"
-MADE_BY_MIGRATING = {"django_migrations", "django_content_type", "auth_permission"}
 
 
 def pytest_report_header() -> list[str]:
@@ -77,17 +77,6 @@ def _emptied_quickly() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: empty_tables())
         yield
-
-
-def empty_tables() -> None:
-    """Delete all rows but those that migrating makes."""
-    names = connection.introspection.django_table_names(only_existing=True, include_views=False)
-    quoted = {name: connection.ops.quote_name(name) for name in sorted(set(names) - MADE_BY_MIGRATING)}
-    looks = (f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {table})" for name, table in quoted.items())
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(looks))
-        for (name,) in cursor.fetchall():  # in any order, as references are looked at in the end
-            cursor.execute(f"DELETE FROM {quoted[name]}")
 
 
 @pytest.fixture(autouse=True)

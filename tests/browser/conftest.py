@@ -12,10 +12,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.models import Permission
-from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import connections, transaction
+from django.db import connections
 from playwright.sync_api import Browser, BrowserContext
 from pytest_django import DjangoDbBlocker
 
@@ -63,28 +61,10 @@ def _no_connection_is_left(django_db_blocker: DjangoDbBlocker) -> Iterator[None]
         connections.close_all()
 
 
-@pytest.fixture(scope="session")
-def remembered() -> dict[tuple[str, str], int]:
-    """The ids of content types that the running server may remember."""
-    return {}
-
-
 @pytest.fixture
-def server(transactional_db: None, running_server: LiveServer, remembered: dict[tuple[str, str], int]) -> LiveServer:
+def server(transactional_db: None, running_server: LiveServer) -> LiveServer:
     """Two workers behind one port: a page may be served by one and its events come through the other."""
-    keep_content_types(remembered)
     return running_server
-
-
-def keep_content_types(remembered: dict[tuple[str, str], int]) -> None:
-    """Give content types their first ids again: emptying the tables makes them anew, and the admin's log names them."""
-    with transaction.atomic():
-        for each in ContentType.objects.all():
-            first = remembered.setdefault((each.app_label, each.model), each.pk)
-            if first != each.pk:
-                Permission.objects.filter(content_type=each.pk).update(content_type=first)
-                ContentType.objects.filter(pk=each.pk).update(id=first)
-    ContentType.objects.clear_cache()
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ BY_TOKEN = """async (transports) => {
   }
 }"""
 TRANSPORTS = ["websocket", "sse", "polling"]
-LIFETIME = timedelta(seconds=8)
+LIFETIME = timedelta(seconds=12)
 
 
 def test_a_page_that_stays_open_longer_than_its_token_is_never_shut_out(

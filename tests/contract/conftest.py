@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
@@ -22,6 +21,7 @@ from tests.clients import TRANSPORTS, Client
 from tests.contract.other_servers import OtherServer
 from tests.contract.world import World, make_world, wait_until_drained
 from tests.live import LiveServer
+from tests.tables import empty_tables
 
 STOPPED_WITHIN = 10.0
 
@@ -37,8 +37,7 @@ def db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[No
         # What was committed last is on its way into the log; emptied under it, the tables would deadlock.
         wait_until_drained()
         relay.stop(STOPPED_WITHIN)  # its thread has a connection of its own, and the database is to be dropped
-        # Ids go on: given anew, they would stand below what this process's relay has already passed.
-        call_command("flush", interactive=False, verbosity=0, reset_sequences=False)
+        empty_tables()
         connections.close_all()
 
 
