@@ -12,6 +12,7 @@ __all__ = [
     "LedgerError",
     "NotInFamily",
     "Refused",
+    "TooManyShares",
     "TransferLeg",
 ]
 
@@ -50,6 +51,12 @@ class NotInFamily(LedgerError):
     """A payee, rule or account of another family."""
 
     code = "family"
+
+
+class TooManyShares(LedgerError):
+    """A user who is shown as many accounts of others as one can be."""
+
+    code = "too_many_shares"
 
 
 class TransferLeg(LedgerError):

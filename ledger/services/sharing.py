@@ -28,12 +28,15 @@ from django.utils.translation import gettext as _
 from accounts.models import Membership, User
 from accounts.topics import family_topic
 from ledger import access, events
-from ledger.errors import AlreadyTold, CurrencyMismatch, NotInFamily
+from ledger.errors import AlreadyTold, CurrencyMismatch, NotInFamily, TooManyShares
 from ledger.models import Account, AccountShare, Balance, Rule, Transaction
 from ledger.money import check_currency
 from ledger.services import balances, touched
 from ledger.topics import account_topic, rules_topic
 from realtime.topics import Topic
+
+# Each is a topic of each connection of theirs; without a bound others could fill up somebody's.
+MOST_SHARED_WITH = 50
 
 
 def check(after: Account, before: Account | None = None) -> None:
@@ -111,7 +114,13 @@ def account_deleted(account: Account) -> None:
 
 
 def shared(share: AccountShare) -> None:
-    """Open the account to the user, unless they see it anyway, and tell the others."""
+    """Open the account to the user, unless they see it anyway, and tell the others.
+
+    Raises TooManyShares for a user whom others have given ``MOST_SHARED_WITH`` accounts already.
+    """
+    others = AccountShare.objects.filter(user=share.user_id).exclude(pk=share.pk)
+    if others.count() >= MOST_SHARED_WITH:
+        raise TooManyShares(_("This user is shown as many accounts of others as one can be: take one back first."))
     if not access.sees_as_member(share.user_id, _held_account(share)):
         events.account_rights_changed(share.account_id, gained=[share.user_id])
     _touch(share)

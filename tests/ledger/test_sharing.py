@@ -8,8 +8,9 @@ import pytest
 from django.db import transaction
 
 from accounts.models import Family, Membership, User
-from ledger.errors import AlreadyTold
+from ledger.errors import AlreadyTold, TooManyShares
 from ledger.models import Account, AccountShare, Rule, Transaction
+from ledger.services import sharing
 from tests.ledger.conftest import Told, topics
 
 
@@ -386,3 +387,21 @@ def test_an_account_changes_sight_once_in_a_transaction(account: Account, told: 
             Account.objects.filter(pk=account.pk).update(is_private=is_private)
 
     assert not Account.objects.get(pk=account.pk).is_private
+
+
+def test_nobody_is_shown_more_accounts_of_others_than_one_can_be(
+    family: Family, alice: User, charlie: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "MOST_SHARED_WITH", 2)
+    accounts = [
+        Account.objects.create(family=family, owner=alice, name=f"Own {number}", currency="EUR", is_private=True)
+        for number in range(3)
+    ]
+    AccountShare.objects.bulk_create(AccountShare(account=each, user=charlie) for each in accounts[:2])
+
+    with pytest.raises(TooManyShares, match="take one back"), transaction.atomic():
+        AccountShare.objects.create(account=accounts[2], user=charlie)
+
+    AccountShare.objects.filter(account=accounts[0]).delete()
+    AccountShare.objects.create(account=accounts[2], user=charlie)
+    assert set(AccountShare.objects.values_list("account", flat=True)) == {each.pk for each in accounts[1:]}
