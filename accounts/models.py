@@ -6,7 +6,7 @@ reach open connections as surely as one taken away over REST.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
@@ -21,6 +21,18 @@ from realtime.models import PublishingModel, PublishingQuerySet
 
 class UserQuerySet(PublishingQuerySet["User"]):
     """Users; who deletes them takes what goes with them first."""
+
+    def update(self, **values: Any) -> int:
+        """Update the users and tell each; whom that activates or deactivates gains or loses all that they see."""
+        from accounts import access
+
+        using = self._writing_to()
+        with transaction.atomic(using=using, savepoint=False):
+            if "is_active" in values and self._is_plain():
+                access.hold_what_goes_with(list(self.using(using).values_list("pk", flat=True)), using)
+            return super().update(**values)
+
+    update.alters_data = True  # type: ignore[attr-defined]
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the users and what hangs on them, and tell each row."""
@@ -69,10 +81,16 @@ class User(PublishingModel, AbstractUser):
 
         An instance loaded before a sign-out and saved after it would otherwise bring dead tokens to life.
         """
+        from accounts import access
+
         inserts = self._state.adding or kwargs.get("force_insert")
         if not inserts and kwargs.get("update_fields") is None:
             kwargs["update_fields"] = self._fields_to_save()
-        super().save(*args, **kwargs)
+        using = kwargs.get("using") or router.db_for_write(User, instance=self)
+        with transaction.atomic(using=using, savepoint=False):
+            if not inserts and self._is_switched(kwargs["update_fields"], using):
+                access.hold_what_goes_with([self.pk], using)
+            super().save(*args, **kwargs)
 
     save.alters_data = True  # type: ignore[attr-defined]
 
@@ -86,6 +104,12 @@ class User(PublishingModel, AbstractUser):
             return super().delete(using=using, keep_parents=keep_parents)
 
     delete.alters_data = True  # type: ignore[attr-defined]
+
+    def _is_switched(self, fields: Collection[str], using: str) -> bool:
+        """Whether saving the fields activates or deactivates the user: all that they see goes with that."""
+        if "is_active" not in fields:
+            return False
+        return User.objects.using(using).filter(pk=self.pk, is_active=not self.is_active).exists()
 
     def _fields_to_save(self) -> set[str]:
         kept_out = {"sign_outs", *self.get_deferred_fields()}

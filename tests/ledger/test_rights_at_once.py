@@ -201,6 +201,43 @@ def test_who_comes_to_an_account_and_who_comes_to_its_shares_wait_for_each_other
         behind.result(PATIENCE)
 
 
+def deactivate(user: User) -> None:
+    user.is_active = False
+    user.save()
+
+
+def deactivate_by_query(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+@pytest.mark.parametrize("way", [deactivate, deactivate_by_query])
+def test_two_of_the_same_families_who_joined_them_in_opposite_orders_are_deactivated_at_once(
+    way: Callable[[User], None], family: Family, alice: User, charlie: User, make_user: Callable[..., User]
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite no two transactions write at the same time")
+    other, dora = Family.objects.create(name="Other"), make_user("dora")
+    for each in (family, other):
+        Account.objects.create(family=each, owner=alice, name="Everyday", currency="EUR")
+    for user, families in ((charlie, (family, other)), (dora, (other, family))):
+        for each in families:
+            Membership.objects.create(family=each, user=user, role="member")
+
+    begun = Event()
+    with (
+        beside(lambda: begun.wait(PATIENCE) and way(charlie)) as one,
+        beside(lambda: begun.wait(PATIENCE) and way(dora)) as another,
+    ):
+        with transaction.atomic():
+            list(Account.objects.select_for_update(no_key=True))
+            begun.set()
+            wait_until(lambda: how_many_wait() == 2, PATIENCE, lambda: "they did not both wait")
+        one.result(PATIENCE)
+        another.result(PATIENCE)
+
+    assert not User.objects.filter(pk__in=[charlie.pk, dora.pk], is_active=True).exists()
+
+
 def pay(account: Account) -> None:
     Transaction.objects.create(account=account, amount=Decimal(-1))
 
