@@ -92,7 +92,7 @@ class Follower:
 
     def take(self, batch: Batch) -> None:
         """Take what follows right here; trim what begins earlier; ask the log about the rest."""
-        if not self.started or batch.last <= self.position:
+        if not self.started or (batch.last <= self.position and self._continues_with(batch)):
             return
         if batch.epoch != self.epoch:
             metrics.batches.labels("other_epoch").inc()
@@ -100,9 +100,27 @@ class Follower:
         elif batch.first > self.position + 1 or not batch.entries:
             metrics.batches.labels("gap").inc()
             self._doubt.set()
+        elif not self._continues_with(batch):
+            # A restored or failed-over database, which grew past here under the name that its log had before.
+            metrics.batches.labels("other_history").inc()
+            self._doubt.set()
         else:
             metrics.batches.labels("taken").inc()
             self._append(batch.entries[self.position + 1 - batch.first :])
+
+    def _continues_with(self, batch: Batch) -> bool:
+        """Whether a batch is of the history that is followed here, as far as it tells."""
+        said: int | None
+        known: int | None = self.check
+        if not batch.entries:
+            return True
+        if batch.last <= self.position:
+            said, known = batch.entries[-1].check, self.tail.check_at(batch.last)
+        elif batch.first > self.position:
+            said = batch.before
+        else:
+            said = batch.entries[self.position - batch.first].check
+        return said is None or known is None or said == known
 
     def since(self, position: int, topics: Iterable[str] | None = None) -> list[Entry] | None:
         """Entries behind ``position`` from memory, of all topics or the given; None where the tail begins later."""

@@ -238,7 +238,7 @@ def sequence(horizon: Horizon | None = None, limit: int | None = None) -> Batch 
         entries, taken = place(connections[using], now.position, horizon.id if horizon else 0, limit)
     if horizon is not None:
         horizon.advance(drained=taken < limit)
-    return Batch(now.epoch, entries[0].position, entries[-1].position, entries) if entries else None
+    return Batch(now.epoch, entries[0].position, entries[-1].position, entries, now.check) if entries else None
 
 
 def prune(before: datetime) -> int:

@@ -56,12 +56,16 @@ class RightsChange(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, array_like=True, frozen=True):
-    """Entries ``first`` to ``last`` of the log, without a gap. ``entries`` is empty when only the places are named."""
+    """Entries ``first`` to ``last`` of the log, without a gap. ``entries`` is empty when only the places are named.
+
+    ``before`` is the check of the entry they follow; None from a process of a version that did not say it.
+    """
 
     epoch: str
     first: int
     last: int
     entries: list[Entry] = []
+    before: int | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from channels.layers import get_channel_layer
 from django.db import DatabaseError, connection, transaction
@@ -30,7 +31,7 @@ from realtime.conf import conf
 from realtime.follower import Follower
 from realtime.models import Event, LogHead
 from realtime.outbox import publish
-from realtime.protocol.entry import Batch, Entry, encode_batch
+from realtime.protocol.entry import Batch, Entry, decode_batch, encode_batch
 from realtime.protocol.subscriber import Reason
 from realtime.relay import relay
 from realtime.threads import run_db
@@ -361,6 +362,50 @@ async def test_another_history_is_noticed_by_the_tick(
         head = await run_db(log.head)
         assert (it.follower.epoch, it.follower.position, it.follower.check) == (head.epoch, position, head.check)
         assert it.follower.since(0) is None
+
+
+@pytest.mark.parametrize(
+    ("fresh", "told"),
+    [((4,), 0), ((2, 1), 1), ((1, 3), 0)],
+    ids=["over where it stands", "right behind where it stands", "at what it has already"],
+)
+async def test_a_restored_log_that_grows_past_it_is_noticed_by_the_first_batch_of_it(
+    no_tick: None, fresh: tuple[int, ...], told: int
+) -> None:
+    await run_db(grow, 3)
+    async with following() as it:
+        await run_db(restored, 1)
+        others = [await run_db(sequenced, count) for count in fresh]
+
+        it.follower.take(others[told])
+        await it.until(lambda: bool(it.resets) and it.follower.started)
+
+        assert it.resets == ["epoch"]
+        assert it.entries == []
+        assert it.follower.place == (await run_db(log.head)).cursor
+
+
+def sequenced(count: int) -> Batch:
+    """The log grown by one batch, as the relay hands it over."""
+    with transaction.atomic():
+        for number in range(count):
+            publish("Note", {"n": number}, to=[GLOBAL])
+    made = log.sequence()
+    assert made is not None
+    return made
+
+
+async def test_a_batch_that_does_not_say_what_it_follows_is_taken(no_tick: None) -> None:
+    """As it comes from a process of the version before, in a rolling restart."""
+    await run_db(grow, 1)
+    async with following() as it:
+        made = await run_db(sequenced, 2)
+        old = msgspec.msgpack.encode([made.epoch, made.first, made.last, made.entries])
+
+        it.follower.take(decode_batch(old))
+
+        assert it.follower.position == 3
+        assert made.before is not None
 
 
 async def test_a_log_that_was_pruned_past_it_is_a_reset(no_tick: None) -> None:

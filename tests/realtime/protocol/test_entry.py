@@ -27,7 +27,7 @@ def batches(draw: st.DrawFn) -> Batch:
     fields = st.tuples(TEXT, st.integers(1, 2**62), UUIDS, TEXT, TEXT, TEXT, st.booleans())
     entries = [Entry(first + n, *each) for n, each in enumerate(draw(st.lists(fields, max_size=5)))]
     last = entries[-1].position if entries else first + draw(st.integers(0, 2**61))
-    return Batch(draw(TEXT), first, last, entries)
+    return Batch(draw(TEXT), first, last, entries, draw(st.none() | st.integers(0, 0xFFFF)))
 
 
 @given(batches())
