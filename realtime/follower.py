@@ -34,6 +34,8 @@ from realtime.wanting import Wanting
 
 logger = logging.getLogger("realtime.follower")
 
+History = tuple[str, int]
+
 
 class Follower:
     """Follows the log for one event loop. ``on_entries`` gets what is new, in order; ``on_reset`` a broken history."""
@@ -70,6 +72,11 @@ class Follower:
     def place(self) -> Cursor:
         """Where this process stands."""
         return Cursor(self.epoch, self.position, self.check)
+
+    @property
+    def history(self) -> History:
+        """Which history this process stands in: its name, and its number here, as a name may come again."""
+        return self.epoch, self.histories
 
     def start(self) -> None:
         """Begin to follow. The relay of this process nudges from now on, and ticks."""

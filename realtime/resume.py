@@ -13,6 +13,7 @@ from typing import Any
 from realtime import limits, log, topics
 from realtime.again import give_again
 from realtime.conf import conf
+from realtime.follower import History
 from realtime.hub import Hub, Member, obey
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.entry import Entry
@@ -77,13 +78,31 @@ def open_subscriber(who: Who, wanted: Wanted, cursor: Cursor | None, since: int 
     raise ProtocolError("unavailable")
 
 
-async def replay(hub: Hub, member: Member, who: Who, wanted: Wanted) -> None:
+async def replay(hub: Hub, member: Member, who: Who, wanted: Wanted, history: History | None = None) -> None:
     """Send ``member`` what it lacks, page by page, and join it to the hub; stop where its sessions ended.
 
+    ``history`` is the one that the follower stood in before the member's place was read: by default, the present one.
     Raises ProtocolError ``unavailable`` when this process cannot come as far as the client in time.
     """
-    while not hub.join(member) and not member.state.ended:
-        await _replay_page(hub, member, who, wanted)
+    before, placed = history or hub.follower.history, member.state
+    while True:
+        now = hub.follower.history
+        if now != before:
+            # A restored log bears the name it had before, and the client's place may be one of that time.
+            if before[0] == now[0] == member.state.epoch and (
+                member.state is placed or not await run_db(_is_kept, member.state)
+            ):
+                await restart(hub, member, who, wanted, "epoch")
+            before, placed = now, member.state
+        elif hub.join(member) or member.state.ended:
+            return
+        else:
+            await _replay_page(hub, member, who, wanted)
+
+
+def _is_kept(state: Subscriber) -> bool:
+    """Whether a place that was read anew meanwhile, from a log that was restored unnoticed, is one of the log."""
+    return log.check_at(state.position) == state.check
 
 
 async def _replay_page(hub: Hub, member: Member, who: Who, wanted: Wanted) -> None:

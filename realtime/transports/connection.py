@@ -24,6 +24,7 @@ from realtime.access import StaffKind
 from realtime.admission import admit
 from realtime.again import give_again
 from realtime.conf import conf
+from realtime.follower import History
 from realtime.handshake import agent_in
 from realtime.hub import Hub, hub
 from realtime.members import Wire
@@ -61,6 +62,7 @@ class Connection(ABC):
         "_by",
         "_gains",
         "_helpers",
+        "_history",
         "_lock",
         "_replaying",
         "_said",
@@ -89,6 +91,7 @@ class Connection(ABC):
     state: Subscriber
     user: Known
     outlet: WayOut
+    _history: History  # that the hub stood in before this client's place was read
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -154,6 +157,7 @@ class Connection(ABC):
             self.address = intern(str((scope.get("client") or [""])[0]))
             async with asyncio.timeout(conf.UNAUTHENTICATED_SECONDS):
                 await self.hub.ready()
+                self._history = self.hub.follower.history
                 self.credentials, self.asked, self.opening = await admit(self.hub.follower, scope, wanted, cursor)
             self.state = self.opening.state
             self.agent = agent_in(scope)
@@ -213,7 +217,7 @@ class Connection(ABC):
         try:
             if begins:  # what is older than all that is replayed
                 await give_again(self.hub.follower, self)
-            await replay(self.hub, self, self.who, self.asked)
+            await replay(self.hub, self, self.who, self.asked, self._history)
         except ProtocolError as error:
             self.close(error)
         except DatabaseError:
@@ -278,6 +282,8 @@ class Connection(ABC):
 
     def ended(self) -> None:
         """Stop where the user's sessions ended, and look whether this one did: one begun after that goes on."""
+        if self.hub.has(self):
+            self._history = self.hub.follower.history
         self.hub.leave(self)
         if not (self.closing or self._replaying):  # a replay looks itself, when it has stopped
             self.help(self._look_again())

@@ -341,6 +341,48 @@ async def test_a_history_that_changes_in_mid_replay_is_a_reset(alice: User, smit
         assert member.state.epoch == head.epoch
 
 
+async def test_a_log_that_was_restored_and_grew_past_a_client_in_mid_replay_is_a_reset(
+    alice: User, smith: Topic
+) -> None:
+    """What the new history has below the client's place would be missing, and nothing would say so."""
+    cursor = await run_db(here)
+    await run_db(lambda: fill(*range(1, 20), to=[smith]))
+    async with standing() as hub:
+
+        async def restore_and_grow() -> None:
+            if member.said != [1, 2, 3, 4]:
+                return
+            await run_db(restore, cursor.position + 1)
+            await run_db(lambda: fill(*range(102, 130), to=[smith]))
+            hub.follower._doubt.set()
+            await until(lambda: hub.follower.histories == 2)
+
+        member = await opened(hub, alice, smith, cursor=cursor)
+        member.between_pages = restore_and_grow
+        await replay(hub, member, lambda: present(alice), wanted(smith))
+        seqs = (await run_db(lambda: log.heads([smith])))[1]
+        await grow(hub, 130, to=[smith])
+
+        assert member.said == [1, 2, 3, 4, ("reset", "epoch", seqs), 130]
+
+
+async def test_a_client_that_was_admitted_before_the_log_was_restored_is_reset(alice: User, smith: Topic) -> None:
+    await run_db(lambda: fill(1, 2, 3, to=[smith]))
+    async with standing() as hub:
+        history = hub.follower.history
+        member = await opened(hub, alice, smith)
+        await run_db(restore, member.state.position - 1)
+        hub.follower._doubt.set()
+        await until(lambda: hub.follower.histories == 2)
+        await grow(hub, 103, 104, to=[smith])
+
+        await replay(hub, member, lambda: present(alice), wanted(smith), history)
+        seqs = (await run_db(lambda: log.heads([smith])))[1]
+        await grow(hub, 105, to=[smith])
+
+        assert member.said == [("reset", "epoch", seqs), 105]
+
+
 async def test_a_client_of_a_history_that_this_process_has_not_noticed_waits_for_it_without_asking_on_and_on(
     alice: User, smith: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
