@@ -147,7 +147,7 @@ class FanOut:
     def _serve_alike(self, chunk: Sequence[Member], frames: list[Frame]) -> None:
         """Settle members where one topic's frames are all that is on its way: the loop ten thousand go through."""
         first, position, check, count = frames[0].position, frames[-1].position, frames[-1].check, len(frames)
-        ready, written = _Ready(frames), dict.fromkeys(_TRANSPORTS, 0)
+        topic, ready, written = frames[0].entry.topic, _Ready(frames), dict.fromkeys(_TRANSPORTS, 0)
         for member in chunk:
             try:
                 state = member.state
@@ -155,7 +155,9 @@ class FanOut:
                     continue
                 form, wire = member.form, member.wire
                 data = ready[form]
-                if data is None or wire is None or state.position >= first or state.since >= first:
+                # Who was taken off the topic since the sweep began may stand before what has come since then.
+                is_whole = state.position < first and state.since < first and topic in state.topics
+                if data is None or wire is None or not is_whole:
                     self.settle(member)
                     continue
                 state.position, state.check = position, check

@@ -24,6 +24,7 @@ from realtime.protocol.subscriber import Subscriber
 from tests.realtime.recorder import Recorder
 
 EPOCH = "e"
+TIME = "2026-01-02T03:04:05.678Z"
 TOPICS = ["a", "b", "c"]
 USERS = ["u", "v", "w", "x"]
 
@@ -96,7 +97,7 @@ class House:
         """Let the log grow by (topic, type, data) each, in one batch."""
         first = len(self.entries) + 1
         fresh = [
-            Entry(position, topic, 1, f"00000000-0000-7000-8000-{position:012x}", type, json.dumps(data), "2026")
+            Entry(position, topic, 1, f"00000000-0000-7000-8000-{position:012x}", type, json.dumps(data), TIME)
             for position, (topic, type, data) in enumerate(what, first)
         ]
         self.entries += fresh
@@ -370,6 +371,24 @@ async def test_who_comes_between_two_slices_hears_only_what_comes_then(slices: N
 
     assert late.said == [2]
     assert [member.said for member in crowd] == [[1, 2]] * 5
+
+
+async def test_who_was_taken_off_a_topic_is_not_sent_what_came_later_by_a_sweep_that_began_before(slices: None) -> None:
+    house = House()
+    first, second, gone, left = (house.member("a", wired=True) for _ in range(4))
+    house.member("b", wired=True)
+    house.tell("a")
+    assert first.said == [1]
+
+    for member in (first, second, gone):
+        house.hub.unsubscribe(member, "a")
+    house.tell("a")
+    house.turns.take()
+    house.tell("b", "a")
+    house.turns.take_all()
+
+    assert first.said == second.said == gone.said == [1]
+    assert left.said == [1, 2, 4]
 
 
 @pytest.mark.parametrize("wired", [True, False])
