@@ -85,11 +85,11 @@ class Hub:
         """Send ``member`` the rest from the tail and let it hear what comes, in one step.
 
         False when the tail does not reach back to where the member stands, when the rest is more than may be sent
-        without waiting for the client, or while history changes: replay first.
+        without waiting for the client, or while history changes: replay first. Also for one that is not open any more.
         """
         state, follower = member.state, self.follower
-        if state.live:
-            return True
+        if state.live or not member.is_open:
+            return state.live
         if not follower.started or state.epoch != follower.epoch or state.position > follower.position:
             return False
         if state.position != follower.position:
@@ -98,7 +98,7 @@ class Hub:
                 return False
             for entry in rest:
                 self._offer(member, entry, replayed=True)
-        if state.ended:
+        if state.ended or not member.is_open:
             return False  # what stands behind that is for nobody, until the transport has looked again
         state.advance(follower.position, follower.check)
         state.epoch = follower.epoch  # equal already; now it is one text for all

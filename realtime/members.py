@@ -44,6 +44,10 @@ class Member(Protocol):
     """Whence it came, as the server says."""
 
     @property
+    def is_open(self) -> bool:
+        """Whether it may be sent anything more: neither closing, nor given up, nor gone."""
+
+    @property
     def unsent(self) -> int:
         """Bytes that were sent and that the client has not taken."""
 

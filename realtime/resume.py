@@ -81,6 +81,8 @@ def open_subscriber(who: Who, wanted: Wanted, cursor: Cursor | None, since: int 
 async def replay(hub: Hub, member: Member, who: Who, wanted: Wanted, history: History | None = None) -> None:
     """Send ``member`` what it lacks, page by page, and join it to the hub; stop where its sessions ended.
 
+    Also where it is closed or given up, or its client has left: what it did not take it comes back for.
+
     ``history`` is the one that the follower stood in before the member's place was read: by default, the present one.
     Raises ProtocolError ``unavailable`` when this process cannot come as far as the client in time.
     """
@@ -94,7 +96,7 @@ async def replay(hub: Hub, member: Member, who: Who, wanted: Wanted, history: Hi
             ):
                 await restart(hub, member, who, wanted, "epoch")
             before, placed = now, member.state
-        elif hub.join(member) or member.state.ended:
+        elif hub.join(member) or member.state.ended or not member.is_open:
             return
         else:
             await _replay_page(hub, member, who, wanted)
@@ -132,6 +134,8 @@ async def _send(hub: Hub, member: Member, entries: list[Entry]) -> None:
     """Offer a page to a member that has not joined, no faster than it takes what it is sent."""
     state = member.state
     for entry in entries:
+        if not member.is_open:
+            return
         for order in state.offer(entry):
             obey(hub, member, order, Frame(entry, state.epoch, replayed=True))
         await member.flushed()

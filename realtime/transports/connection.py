@@ -133,6 +133,11 @@ class Connection(ABC):
         self._by, self._said = credentials.by, credentials.said
 
     @property
+    def is_open(self) -> bool:
+        """Whether it may be sent anything more. Nobody hears that a client left while it replays, but its wire."""
+        return not (self.closing or (self.wire is not None and self.wire.closed))
+
+    @property
     def unsent(self) -> int:
         """Bytes that were sent and that the client has not taken."""
         return self.outlet.unsent

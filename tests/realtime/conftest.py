@@ -20,15 +20,15 @@ from tests.realtime.stream import Stream
 
 
 class ServerInAThread:
-    """uvicorn on a free port, in a thread of this process. ``ws`` is what it speaks WebSocket with."""
+    """uvicorn on a free port, in a thread of this process. ``ws`` and ``http`` are what it speaks these with."""
 
-    def __init__(self, ws="websockets-sansio"):
+    def __init__(self, ws="websockets-sansio", http="auto"):
         from config.asgi import application
 
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._server = uvicorn.Server(
-            uvicorn.Config(application, lifespan="off", log_config=None, ws=ws, timeout_graceful_shutdown=1)
+            uvicorn.Config(application, lifespan="off", log_config=None, ws=ws, http=http, timeout_graceful_shutdown=1)
         )
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
         self._thread.start()

@@ -41,6 +41,7 @@ class Recorder:
     wire: Wire | None = None
     form: Form | None = None
     slot = 0
+    is_open = True
     address = "192.0.2.1"
 
     def __init__(self, hub: Hub, state: Subscriber) -> None:

@@ -298,6 +298,31 @@ async def test_a_replay_sends_no_more_than_the_client_takes(
         assert member.most_unsent <= 20_000
 
 
+@pytest.mark.parametrize("where", ["in the log", "in the tail", "at once"])
+async def test_who_is_gone_is_sent_no_more_and_never_joins(
+    alice: User, smith: Topic, settings: Settings, where: str
+) -> None:
+    if where != "in the log":
+        settings.REALTIME = {**settings.REALTIME, "TAIL_EVENTS": 1000}
+    if where == "at once":
+        settings.REALTIME = {**settings.REALTIME, "PAGE": 500}
+    cursor = await run_db(here)
+    async with standing() as hub:
+        await grow(hub, *range(1, 30), to=[smith])
+
+        async def leave() -> None:
+            member.is_open = len(member.said) < 2
+
+        member = await opened(hub, alice, smith, cursor=cursor)
+        member.between_pages = leave
+        member.is_open = where != "at once"
+        await replay(hub, member, lambda: present(alice), wanted(smith))
+        await grow(hub, 30, to=[smith])
+
+        assert member.said == ([] if where == "at once" else [1, 2])
+        assert not hub.has(member)
+
+
 async def test_a_floor_that_rises_in_mid_replay_is_a_reset_and_never_a_part(alice: User, smith: Topic) -> None:
     cursor = await run_db(here)
     await run_db(lambda: fill(*range(1, 20), to=[smith]))

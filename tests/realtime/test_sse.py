@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
+import httpx
 import pytest
 from django.db import OperationalError, transaction
 from django.test import Client
@@ -18,7 +19,8 @@ from accounts.topics import family_topic, user_topic
 from realtime import log, tickets
 from realtime.metrics import metrics
 from realtime.outbox import publish
-from tests.realtime.conftest import bearer, tell, until_sequenced, wait_until
+from tests.realtime.conftest import ServerInAThread, bearer, tell, until_sequenced, wait_until
+from tests.realtime.stream import Stream
 
 pytestmark = pytest.mark.once
 
@@ -409,14 +411,50 @@ def test_who_does_not_read_is_given_up_and_costs_the_others_nothing(server, open
     assert places == list(range(1, len(places) + 1))
 
 
-def unread_stream(server, user):
+def test_who_is_given_up_in_mid_replay_hears_nothing_from_behind_what_it_missed(alice, realtime_settings, ours):
+    realtime_settings(UNSENT_BYTES=64 * 1024, UNSENT_SECONDS=0.3, MAX_REPLAY=1000)
+    place = log.present_cursor()
+    for n in range(100):
+        tell(alice, n=n, text="x" * 60_000)
+    until_sequenced()
+    given_up = closed(4410)
+    never_reads = unread_stream(ours, alice, cursor=place)
+    wait_until(lambda: closed(4410) == given_up + 1)
+
+    with httpx.Client(base_url=ours, timeout=10, trust_env=False) as client:
+        reader = Stream(client, "/api/v1/stream", {}, bearer(alice))
+        reader.next("Connected")
+        for n in range(100, 120):
+            tell(alice, n=n)
+            assert notes(reader, 1) == [n]
+            assert streams_open() == 1
+        reader.close()
+
+    places = [int(seq) for seq in re.findall(rb'"seq":(\d+)', read_all(never_reads))]
+    assert places == list(range(1, len(places) + 1))
+    assert len(places) < 100
+
+
+@pytest.fixture
+def ours(transactional_db):
+    """The address of a server that has the short way out for streams too."""
+    running = ServerInAThread(http="realtime.server.http:HttpProtocol")
+    yield running.url
+    running.stop()
+
+
+def closed(code):
+    return metrics.closed.labels(str(code))._value.get()
+
+
+def unread_stream(server, user, **query):
     """A connection with a small window, from which nothing is read."""
     address = urlsplit(server)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(10)
     connection.connect((address.hostname, address.port))
-    query = urlencode({"token": str(AccessToken.for_user(user))})
+    query = urlencode({"token": str(AccessToken.for_user(user)), **query})
     connection.sendall(f"GET /api/v1/stream?{query} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
     return connection
 
