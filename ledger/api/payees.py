@@ -20,7 +20,7 @@ from accounts.access import families_of, may_write
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.errors import Conflict
-from ledger.api.targets import found, require, writable_family
+from ledger.api.targets import found, hold, require, writable_family
 from ledger.api.writes import atomically
 from ledger.filters import PayeeFilter
 from ledger.idempotency import Answer, keyed, once
@@ -103,7 +103,7 @@ class PayeeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewS
         return Answer(self._saved(made))
 
     def _change(self, given: dict[str, Any]) -> Any:
-        row = self._writable_row()
+        row = self._held_row()
         for name, value in given.items():
             setattr(row, name, value)
         return self._saved(row, update_fields=list(given)) if given else self.answer(row)
@@ -115,6 +115,10 @@ class PayeeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewS
         except IntegrityError as error:
             raise Conflict(_("The family has a payee of that name: use it, or give another name."), "taken") from error
         return self.answer(row)
+
+    def _held_row(self) -> Payee:
+        hold(self._writable_row())
+        return self._writable_row()  # as it is now
 
     def _writable_row(self) -> Payee:
         row: Payee = self.get_object()

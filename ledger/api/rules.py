@@ -21,7 +21,7 @@ from accounts.access import may_write
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
-from ledger.api.targets import referred, require, writable_family
+from ledger.api.targets import hold, referred, require, writable_family
 from ledger.api.writes import atomically, persistently
 from ledger.filters import RuleFilter
 from ledger.idempotency import Answer, keyed, once
@@ -80,7 +80,7 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a rule; what it has set stays."""
-        atomically(lambda: self._writable_row().delete())
+        atomically(lambda: self._held_row(to_delete=True).delete())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses=RuleRunSerializer)
@@ -100,13 +100,17 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
         return Answer(self.answer(made))
 
     def _change(self, given: dict[str, Any]) -> Any:
-        row = self._writable_row()
+        row = self._held_row()
         for name, value in given.items():
             setattr(row, name, value)
         self._check(row, given, row.family_id)
         if given:
             row.save(update_fields=[name.removesuffix("_id") for name in given])
         return self.answer(row)
+
+    def _held_row(self, *, to_delete: bool = False) -> Rule:
+        hold(self._writable_row(), to_delete=to_delete)
+        return self._writable_row()  # as it is now, and if it is still in sight
 
     def _writable_row(self) -> Rule:
         row: Rule = self.get_object()

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.exceptions import ValidationError as InvalidValue
+from django.db import router
 from django.db.models import Model, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
@@ -22,6 +23,7 @@ from ledger import access
 from ledger.errors import AmountRefused
 from ledger.models import Account
 from ledger.money import check_amount, check_credit
+from realtime.publishing import PublishingModel, locked_row
 
 Row = TypeVar("Row", bound=Model)
 
@@ -73,6 +75,11 @@ def exact(field: str, amount: Decimal, currency: str) -> Decimal:
 def exact_credit(field: str, amount: Decimal) -> Decimal:
     """Return ``amount`` if it is one of credit; raises ``ValidationError`` for the field otherwise."""
     return _exact(field, lambda: check_credit(amount))
+
+
+def hold(row: PublishingModel, *, to_delete: bool = False) -> None:
+    """Let nobody else change the row until the transaction ends. Read it again then: others may just have done so."""
+    locked_row(row, router.db_for_write(type(row)), to_delete=to_delete)
 
 
 def _exact(field: str, checked: Callable[[], Decimal]) -> Decimal:

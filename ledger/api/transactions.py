@@ -6,7 +6,9 @@ Separate as the resource that the whole ledger is about.
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
+from django.db import router
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -23,6 +25,7 @@ from ledger.filters import TransactionFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Account, Payee, Transaction
 from ledger.serializers import TransactionSerializer
+from ledger.services import balances, touched
 
 
 class TransactionInput(StrictSerializer):
@@ -75,7 +78,7 @@ class TransactionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ledge
         return Answer(self.answer(made))
 
     def _change(self, given: dict[str, Any]) -> Any:
-        row = self._writable_row()
+        row = self._writable_row(given.get("account_id"))
         account = writable_account(self.user, given["account_id"]) if "account_id" in given else row.account
         self._check(given, given.get("amount", row.amount), account)
         for name, value in given.items():
@@ -84,7 +87,20 @@ class TransactionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ledge
             row.save(update_fields=[name.removesuffix("_id") for name in given])
         return self.answer(row)
 
-    def _writable_row(self) -> Transaction:
+    def _writable_row(self, target_id: UUID | None = None) -> Transaction:
+        """The row, read once its account is held and the one it goes to: nobody changes it now, or who may see it."""
+        row = self._required_row()
+        held: set[UUID] = set()
+        while row.account_id not in held:  # once more where it was moved while we waited
+            held.add(row.account_id)
+            both = touched.by_ids(held)
+            if target_id is not None:
+                both |= touched.of_accounts(access.visible_accounts(self.user).filter(pk=target_id))
+            balances.lock(both, router.db_for_write(Transaction))
+            row = self._required_row()
+        return row
+
+    def _required_row(self) -> Transaction:
         row: Transaction = self.get_object()
         require(access.may_write_account(self.user, row.account))
         return row
