@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Model
@@ -18,8 +19,36 @@ FOLLOWED = "admin/ledger/followed.html"
 """The form of a row whose events staff can follow from there."""
 
 
+class ListForm(forms.ModelForm[Any]):
+    """One row of a list that is edited in place: what was changed there is written, and nothing else.
+
+    Django compares with the row as it is by then. What others changed since the page was opened would be changed back.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.show_hidden_initial = True  # what was shown comes back beside what was entered
+
+    def clean(self) -> dict[str, Any]:
+        """What was left alone counts as it is now, and is checked so."""
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        shown = {name for name, field in self.fields.items() if field.show_hidden_initial}
+        kept = (given.keys() & shown).difference(self.changed_data)
+        return given | {name: getattr(self.instance, name) for name in kept}
+
+
 class LedgerAdmin(admin.ModelAdmin[M]):
     """Says on the page what the ledger refused; nothing of the request has happened then."""
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": ListForm, **kwargs})
+
+    def save_model(self, request: HttpRequest, obj: M, form: Any, change: bool) -> None:
+        if isinstance(form, ListForm):
+            obj.save(update_fields=form.changed_data)
+        else:
+            super().save_model(request, obj, form, change)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return self._saying_why(request, lambda: super(LedgerAdmin, self).changeform_view(request, *args, **kwargs))
