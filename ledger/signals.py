@@ -94,7 +94,11 @@ def rule_changed(before: Rule | None, after: Rule | None, using: str, **kwargs: 
 
 @receiver(changed, sender=Notification)
 def notification_changed(before: Notification | None, after: Notification | None, **kwargs: Any) -> None:
-    """Give a notice, correct it, or take it back."""
+    """Give a notice, correct it, or take it back; of one addressed anew, both from different people."""
+    if before is not None and after is not None and not _is_for_the_same(before, after):
+        events.notification(before, "deleted")
+        events.notification(after, "created")
+        return
     row, action = _last(before, after)
     events.notification(row, action)
 
@@ -105,6 +109,10 @@ def _last(before: M | None, after: M | None) -> tuple[M, Action]:
         return after, "created" if before is None else "updated"
     assert before is not None
     return before, "deleted"
+
+
+def _is_for_the_same(before: Notification, after: Notification) -> bool:
+    return (before.user_id, before.family_id) == (after.user_id, after.family_id)
 
 
 def _is_still(before: Membership, after: Membership | None) -> bool:

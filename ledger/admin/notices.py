@@ -65,6 +65,10 @@ class NotificationAdmin(NoticeReceipts, LedgerAdmin[Notification]):
             kwargs |= {"form": NoticeForm}
         return super().get_form(request, obj, change=change, **kwargs)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Notification | None = None) -> list[str]:
+        """Whom a notice is for is settled when it is sent: emptied by mistake, the field would send it to everyone."""
+        return [*self.readonly_fields, *(["user", "family"] if obj else [])]
+
     def get_fields(self, request: HttpRequest, obj: Notification | None = None) -> list[Any]:
         written = ["level", "title", "message", "expires_at"]
         return ["to", "user", "family", *written] if obj is None else ["user", "family", *written, "confirmations"]

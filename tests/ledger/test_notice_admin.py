@@ -143,3 +143,22 @@ def test_the_events_of_a_notice_can_be_followed_from_its_page(staff: Client, bob
     text = staff.get(reverse("admin:ledger_notification_change", args=[notice.pk])).content.decode()
 
     assert f"{reverse('admin:realtime_trail')}?q={notice.pk}" in text
+
+
+@pytest.mark.parametrize("sent", [{"user": ""}, {"family": "{family}", "user": ""}])
+def test_whom_a_notice_is_for_is_not_changed_on_its_page(
+    sent: dict[str, str], staff: Client, family: Family, bob: User, told: Callable[..., list[Told]]
+) -> None:
+    notice = Notification.objects.create(title="Hello", user=bob)
+    address = reverse("admin:ledger_notification_change", args=[notice.pk])
+    told()
+
+    offered = staff.get(address).context["adminform"].form.fields
+    chosen = {name: value.format(family=family.pk) for name, value in sent.items()}
+    answer = staff.post(address, {**written(title="Hello you"), **chosen})
+
+    assert answer.status_code == 302
+    assert list(offered) == ["level", "title", "message", "expires_at"]
+    notice.refresh_from_db()
+    assert (notice.title, notice.user, notice.family) == ("Hello you", bob, None)
+    assert [each.topics for each in told()] == [{f"user:{bob.pk}"}]
