@@ -56,8 +56,14 @@ async def handle(client: RealtimeConsumer, raw: str | bytes) -> None:
 async def take_up_gained(client: Connection, gained: Iterable[str], position: int) -> None:
     """Join, of the topics that the user may read from ``position`` on, those that come without asking.
 
-    One that was lost again before it was joined is said to be: what the client fetched in between may show it.
+    One that was lost again before it was joined is said to be: what the client fetched in between may show it. Where
+    that fails, the connection is closed: nobody would ever look at them again on this one.
     """
+    with client.closed_by_errors("taking up a topic"):
+        await _take_up(client, gained, position)
+
+
+async def _take_up(client: Connection, gained: Iterable[str], position: int) -> None:
     automatic, lost = await run_db(_came_of, client.user, tuple(gained))
     for topic in gained:
         if topic in lost and topic not in client.state.topics:
@@ -70,11 +76,10 @@ async def take_up_gained(client: Connection, gained: Iterable[str], position: in
                     continue
                 seq, replayed = await join_topic(client.hub, client, client.user, topic, behind=position)
         except ProtocolError as error:
-            if error.code == "forbidden":
-                client.revoked([topic])
-                continue
-            client.close(error)
-            return
+            if error.code != "forbidden":
+                raise
+            client.revoked([topic])
+            continue
         client.joined(topic, seq, replayed)
 
 

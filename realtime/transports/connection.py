@@ -11,7 +11,8 @@ import logging
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from sys import intern
 from typing import Any, ClassVar, NamedTuple, cast
@@ -220,16 +221,10 @@ class Connection(ABC):
     async def _replay(self, *, begins: bool = False) -> None:
         self._replaying = True
         try:
-            if begins:  # what is older than all that is replayed
-                await give_again(self.hub.follower, self)
-            await replay(self.hub, self, self.who, self.asked, self._history)
-        except ProtocolError as error:
-            self.close(error)
-        except DatabaseError:
-            self.close(ProtocolError("unavailable"))
-        except Exception:
-            logger.exception("a replay failed")
-            self.close(ProtocolError("internal"))
+            with self.closed_by_errors("a replay"):
+                if begins:  # what is older than all that is replayed
+                    await give_again(self.hub.follower, self)
+                await replay(self.hub, self, self.who, self.asked, self._history)
         finally:
             self._replaying = False
         if self.hub.draining:
@@ -238,6 +233,19 @@ class Connection(ABC):
             self._take_up_gains()
         elif self.state.ended and not self.closing:
             await self._look_again()
+
+    @contextmanager
+    def closed_by_errors(self, work: str) -> Iterator[None]:
+        """Close the connection where ``work`` fails: the client comes back with its cursor."""
+        try:
+            yield
+        except ProtocolError as error:
+            self.close(error)
+        except DatabaseError:
+            self.close(ProtocolError("unavailable"))
+        except Exception:
+            logger.exception("%s failed", work)
+            self.failed()
 
     def help(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside this connection, ended with it."""
@@ -294,13 +302,8 @@ class Connection(ABC):
             self.help(self._look_again())
 
     async def _look_again(self) -> None:
-        try:
+        with self.closed_by_errors("a look at what admitted a client"):
             await run_db(self.who)
-        except ProtocolError as error:
-            self.close(error)
-        except DatabaseError:
-            self.close(ProtocolError("unavailable"))
-        else:
             self.state.ended = False
             await self._replay()
 

@@ -1,0 +1,132 @@
+"""What fails beside a connection that is live ends it: one that went on would lack something, and never know."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from channels.testing import WebsocketCommunicator
+from django.db import OperationalError
+from pytest_django import Settings
+
+from accounts.authentication import issue
+from accounts.models import Family, User
+from accounts.sessions import sign_out
+from config.asgi import application
+from ledger.models import Account, AccountShare
+from ledger.topics import account_topic
+from realtime.hub import hub
+from realtime.relay import relay
+from realtime.threads import run_db
+from realtime.transports import commands, connection
+from tests.realtime.recorder import announce, sequence
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATIENCE = 30
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """The tests sequence and announce by themselves, and nothing happens by the clock."""
+    monkeypatch.setattr(relay, "wake", lambda: None)
+    settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0, "HEARTBEAT_INTERVAL": 3600.0}
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[None]:
+    """This process serves sockets; afterwards it follows nothing any more."""
+    yield
+    await hub().follower.stop()
+
+
+@pytest.fixture
+def private(family: Family, alice: User) -> Account:
+    account = Account.objects.create(family=family, owner=alice, name="Own", currency="EUR", is_private=True)
+    sequence()
+    return account
+
+
+def token_of(user: User) -> str:
+    return str(issue(User.objects.get(pk=user.pk)).access_token)
+
+
+@asynccontextmanager
+async def socket(user: User, cursor: str = "") -> AsyncIterator[WebsocketCommunicator]:
+    """Connect to the ASGI application."""
+    token = await run_db(token_of, user)
+    headers = [(b"host", b"testserver"), (b"authorization", f"Bearer {token}".encode())]
+    opened = WebsocketCommunicator(application, f"/ws?cursor={cursor}" if cursor else "/ws", headers=headers)
+    assert (await opened.connect(timeout=PATIENCE))[0] is True
+    yield opened
+    await opened.disconnect(timeout=PATIENCE)
+
+
+async def next_of(opened: WebsocketCommunicator, type: str) -> dict[str, Any]:
+    while (frame := await opened.receive_json_from(timeout=PATIENCE))["type"] != type:
+        pass
+    return dict(frame)
+
+
+async def closed(opened: WebsocketCommunicator) -> tuple[int, str]:
+    """How the server closes, whatever it sends before."""
+    while (message := await opened.receive_output(timeout=PATIENCE))["type"] != "websocket.close":
+        pass
+    return message["code"], message["reason"]
+
+
+@pytest.mark.parametrize(
+    ("error", "close"),
+    [(OperationalError("gone"), (1012, "unavailable")), (RuntimeError("a fault"), (1011, "internal"))],
+    ids=["of the database", "of ours"],
+)
+async def test_a_gained_topic_that_cannot_be_taken_up_is_had_by_coming_back(
+    error: Exception,
+    close: tuple[int, str],
+    served: None,
+    charlie: User,
+    private: Account,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    came_of, errors = commands._came_of, [error]
+
+    def fails_once(*arguments: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return came_of(*arguments)
+
+    monkeypatch.setattr(commands, "_came_of", fails_once)
+    async with socket(charlie) as first:
+        cursor = (await next_of(first, "Connected"))["data"]["cursor"]
+        await run_db(lambda: AccountShare.objects.create(account=private, user=charlie))
+        await announce(hub())
+        ended = await closed(first)
+
+    async with socket(charlie, cursor) as again:
+        subscribed = await next_of(again, "Subscribed")
+
+    assert ended == close
+    assert subscribed["data"]["topic"] == account_topic(private.pk)
+
+
+@pytest.mark.parametrize(
+    ("error", "close"),
+    [(OperationalError("gone"), (1012, "unavailable")), (RuntimeError("a fault"), (1011, "internal"))],
+    ids=["of the database", "of ours"],
+)
+async def test_who_cannot_be_looked_at_again_is_not_left_hearing_nothing(
+    error: Exception, close: tuple[int, str], served: None, charlie: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: Any) -> Any:
+        raise error
+
+    async with socket(charlie) as opened:
+        await next_of(opened, "Connected")
+        await run_db(sequence)
+        monkeypatch.setattr(connection, "recheck", fails)
+        await run_db(sign_out, charlie.pk)
+        await announce(hub())
+
+        assert await closed(opened) == close
