@@ -68,14 +68,16 @@ class Memory:
         wanted = utils.default_process(description[:LONGEST])
         if not wanted or not self._uses:
             return []
-        if wanted not in self._answers:
+        # Looked up once and not again: other threads ask too, and may clear what is kept at any moment.
+        answer = self._answers.get(wanted)
+        if answer is None:
             hits = process.extract(
                 wanted, self._uses.keys(), scorer=fuzz.token_set_ratio, score_cutoff=LEAST_SCORE, limit=None
             )
             if len(self._answers) >= ANSWERS:
                 self._answers.clear()
-            self._answers[wanted] = [(text, score) for text, score, _ in hits]
-        return self._answers[wanted]
+            answer = self._answers[wanted] = [(text, score) for text, score, _ in hits]
+        return answer
 
 
 _kept: dict[UUID, tuple[float, Memory]] = {}

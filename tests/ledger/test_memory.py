@@ -115,6 +115,29 @@ def test_only_so_many_families_and_answers_are_kept(monkeypatch: pytest.MonkeyPa
     assert len(known._answers) <= 3
 
 
+class Cleared(dict[str, list[tuple[str, float]]]):
+    """As if another thread cleared it after whatever is done with it."""
+
+    def __contains__(self, key: object) -> bool:
+        found = super().__contains__(key)
+        self.clear()
+        return found
+
+    def __setitem__(self, key: str, value: list[tuple[str, float]]) -> None:
+        super().__setitem__(key, value)
+        self.clear()
+
+
+@pytest.mark.parametrize("answers", [{}, {"bread": [("bread", 100.0)]}], ids=["asked first", "asked before"])
+def test_an_answer_is_given_though_another_thread_clears_what_is_kept(
+    answers: dict[str, list[tuple[str, float]]],
+) -> None:
+    known = Memory([Use("bread", uuid4(), "Bakery")])
+    known._answers = Cleared(answers)
+
+    assert [each.name for each in known.suggest("bread", [])] == ["Bakery"]
+
+
 def test_a_kept_past_is_read_again_after_a_while(
     monkeypatch: pytest.MonkeyPatch, account: Account, payee: Payee, bob: User, suggested: Suggested
 ) -> None:
