@@ -71,10 +71,10 @@ def _same_place(was: Membership, now: Membership) -> bool:
 
 
 def _joined(membership: Membership) -> None:
-    # Rights first: who joins is replayed from the joining on, and may see it themselves.
-    if membership.user.is_active:
-        through = access.topics_through(membership.user, membership.family_id)
-        events.rights_changed(membership.user_id, gained=through)
+    # Rights first: who joins is replayed from the joining on, and may see it themselves. Of who is not active too: they
+    # may be made so by a transaction that does not see this one, as this does not see that.
+    through = access.topics_through(membership.user, membership.family_id)
+    events.rights_changed(membership.user_id, gained=through)
     events.membership_update(membership, "joined")
 
 

@@ -32,7 +32,7 @@ def come_back(family: Family, account: Account, user: User) -> None:
 
 
 def join(family: Family, account: Account, user: User) -> None:
-    Membership.objects.create(family=family, user=user, role="member")
+    Membership.objects.create(family=family, user_id=user.pk, role="member")
 
 
 def hide(family: Family, account: Account, user: User) -> None:
@@ -74,6 +74,14 @@ def delete_user(family: Family, account: Account, user: User) -> None:
     User.objects.filter(pk=user.pk).delete()
 
 
+def deactivate(family: Family, account: Account, user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def activate(family: Family, account: Account, user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=True)
+
+
 # What was before, and the two that overlap; in both orders.
 PAIRS: list[tuple[tuple[Change, ...], Change, Change]] = [
     ((), join, hide),
@@ -88,6 +96,8 @@ PAIRS: list[tuple[tuple[Change, ...], Change, Change]] = [
     ((join, hide), share, show),
     ((join, hide), leave, hand_over),
     ((join, hide, share), hide, unshare),
+    ((deactivate,), activate, join),
+    ((join, leave, deactivate), activate, come_back),
 ]
 ORDERS = [
     pytest.param(before, *pair, id=f"{pair[0].__name__} while {pair[1].__name__}")
@@ -121,6 +131,8 @@ def test_the_log_says_last_of_each_topic_what_the_rows_say(
     last_words = said_of(charlie)
     lost = {topic for topic in could_read | can_read if last_words.get(topic) == "lost"}
     assert lost == could_read - can_read
+    come_unasked = {str(topic) for topic in topics.automatic(charlie)} & (can_read - could_read)
+    assert {last_words.get(topic) for topic in come_unasked} <= {"gained"}
 
 
 @pytest.mark.parametrize(
