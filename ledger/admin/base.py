@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from django import forms
@@ -39,7 +40,12 @@ class ListForm(forms.ModelForm[Any]):
 
 
 class LedgerAdmin(admin.ModelAdmin[M]):
-    """Says on the page what the ledger refused; nothing of the request has happened then."""
+    """Says on the page what the ledger refused; nothing of the request has happened then.
+
+    But for ``long_actions``, which commit as they go: in one transaction they would hold up payments to the end.
+    """
+
+    long_actions: frozenset[str] = frozenset()
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, **{"form": ListForm, **kwargs})
@@ -63,7 +69,7 @@ class LedgerAdmin(admin.ModelAdmin[M]):
         if request.method != "POST":
             return view()
         try:
-            with transaction.atomic():
+            with nullcontext() if request.POST.get("action") in self.long_actions else transaction.atomic():
                 return view()
         except (LedgerError, Refused) as error:
             self.message_user(request, str(error), messages.ERROR)
