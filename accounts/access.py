@@ -20,7 +20,7 @@ from realtime.topics import Kind, Topic, topic
 
 Someone: TypeAlias = User | AnonymousUser
 Things: TypeAlias = Callable[[User, UUID], Iterable[Topic]]
-Hold: TypeAlias = Callable[[QuerySet[User], str], object]
+Ahead: TypeAlias = Callable[[QuerySet[User], str], object]
 
 WRITERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
 MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
@@ -94,29 +94,35 @@ class UserKind(Kind):
 
 
 _things: list[Things] = []
-_holds: list[Hold] = []
+_ahead: list[tuple[Ahead, Ahead]] = []
 
 
-def register_things(things: Things, hold: Hold) -> None:
+def register_things(things: Things, hold: Ahead, let_go: Ahead) -> None:
     """Let an app say which topics of its own come and go with a membership.
 
     ``things(user, family_id)`` names what the user reads *as a member* of the family, whether or not they are
     one at this moment: it is asked in the transaction of the change, after the membership was written.
     ``hold(users, using)`` locks the rows behind all topics of the users, in the order that the app itself keeps to:
-    it is asked before the users are deleted, since a cascade comes to its rows in an order of its own. Call this
-    from ``ready()``.
+    it is asked before the users are deleted, since a cascade comes to its rows in an order of its own.
+    ``let_go(users, using)`` then takes them out of rows that stay. Call this from ``ready()``.
     """
     if things not in _things:
         _things.append(things)
-        _holds.append(hold)
+        _ahead.append((hold, let_go))
 
 
-def hold_what_goes_with(keys: Collection[UUID], using: str) -> None:
-    """Lock what tells what users see, in the order of those who change a part of it: memberships, then the rest."""
+def make_way(keys: Collection[UUID], using: str) -> None:
+    """Before users are deleted, lock what tells what they see, then have what stays refer to them no more.
+
+    In the order of those who change a part of it: memberships, then the rest.
+    """
     memberships = Membership.objects.using(using).filter(user__in=keys).order_by("pk")
     list(memberships.select_for_update(of=("self",), no_key=True).values_list("pk"))
-    for hold in _holds:
-        hold(User.objects.filter(pk__in=keys), using)
+    users = User.objects.filter(pk__in=keys)
+    for hold, _ in _ahead:
+        hold(users, using)
+    for _, let_go in _ahead:
+        let_go(users, using)
 
 
 def topics_through(user: User, family_id: UUID) -> list[Topic]:

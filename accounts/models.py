@@ -41,7 +41,7 @@ class UserQuerySet(PublishingQuerySet["User"]):
         using = self._writing_to()
         with transaction.atomic(using=using, savepoint=False):
             if self._is_plain():
-                access.hold_what_goes_with(list(self.using(using).values_list("pk", flat=True)), using)
+                access.make_way(list(self.using(using).values_list("pk", flat=True)), using)
             return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -100,7 +100,7 @@ class User(PublishingModel, AbstractUser):
 
         using = using or router.db_for_write(User, instance=self)
         with transaction.atomic(using=using, savepoint=False):
-            access.hold_what_goes_with([self.pk], using)
+            access.make_way([self.pk], using)
             return super().delete(using=using, keep_parents=keep_parents)
 
     delete.alters_data = True  # type: ignore[attr-defined]

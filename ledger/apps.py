@@ -16,9 +16,9 @@ class LedgerConfig(AppConfig):
     def ready(self) -> None:
         from accounts.access import register_things
         from ledger import access, resources, signals, wire
-        from ledger.services import sharing
+        from ledger.services import letting_go, sharing
         from realtime import topics
 
         del resources, signals, wire  # imported for what they register
         topics.register(access.AccountKind())
-        register_things(sharing.topics_through, sharing.hold_of)
+        register_things(sharing.topics_through, sharing.hold_of, letting_go.of_users)

@@ -25,9 +25,12 @@ class PayeeQuerySet(PublishingQuerySet["Payee"]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the payees; their transactions lose the name, and each of them is told."""
-        from ledger.services import balances, touched
+        from ledger.services import balances, letting_go, touched
 
-        with balances.operation(touched.of_payees(self), using=self._writing_to()):
+        using = self._writing_to()
+        with balances.operation(touched.of_payees(self), using=using):
+            if self._is_plain():
+                letting_go.of_payees(self, using)
             return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -58,9 +61,11 @@ class Payee(PublishingModel):
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Delete the payee; its transactions lose the name, and each of them is told."""
-        from ledger.services import balances, touched
+        from ledger.services import balances, letting_go, touched
 
-        with balances.operation(touched.of_payees(Payee.objects.filter(pk=self.pk)), using=using):
+        using, alone = using or router.db_for_write(Payee, instance=self), Payee.objects.filter(pk=self.pk)
+        with balances.operation(touched.of_payees(alone), using=using):
+            letting_go.of_payees(alone, using)
             return super().delete(using=using, keep_parents=keep_parents)
 
     delete.alters_data = True  # type: ignore[attr-defined]

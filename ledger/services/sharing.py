@@ -59,8 +59,9 @@ def topics_through(user: User, family_id: UUID) -> Iterable[Topic]:
 
 
 def hold_of(users: QuerySet[User], using: str) -> None:
-    """Hold all accounts that the users see. For ``accounts.access.register_things``."""
-    balances.lock(touched.of_everything(users), using)
+    """Hold all accounts that the users see or wrote on. For ``accounts.access.register_things``."""
+    written = touched.of_transactions(Transaction.objects.filter(created_by__in=users))
+    balances.lock(touched.of_everything(users) | written, using)
 
 
 def account_created(account: Account, row: Balance) -> None:

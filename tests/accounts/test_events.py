@@ -20,8 +20,8 @@ def things(monkeypatch):
     """An app above has a thing that the members of every family read."""
     thing = user_topic(THING)  # any kind that is registered would do
     monkeypatch.setattr(access, "_things", [])
-    monkeypatch.setattr(access, "_holds", [])
-    access.register_things(lambda user, family_id: [thing], lambda users, using: None)
+    monkeypatch.setattr(access, "_ahead", [])
+    access.register_things(lambda user, family_id: [thing], lambda users, using: None, lambda users, using: None)
     return thing
 
 
