@@ -103,7 +103,7 @@ def register_things(things: Things, hold: Ahead, let_go: Ahead) -> None:
     ``things(user, family_id)`` names what the user reads *as a member* of the family, whether or not they are
     one at this moment: it is asked in the transaction of the change, after the membership was written.
     ``hold(users, using)`` locks the rows behind all topics of the users, in the order that the app itself keeps to:
-    it is asked before the users are deleted, since a cascade comes to its rows in an order of its own.
+    it is asked before the users are deleted, activated or deactivated, which comes to the rows in an order of its own.
     ``let_go(users, using)`` then takes them out of rows that stay. Call this from ``ready()``.
     """
     if things not in _things:
@@ -111,18 +111,19 @@ def register_things(things: Things, hold: Ahead, let_go: Ahead) -> None:
         _ahead.append((hold, let_go))
 
 
-def make_way(keys: Collection[UUID], using: str) -> None:
-    """Before users are deleted, lock what tells what they see, then have what stays refer to them no more.
-
-    In the order of those who change a part of it: memberships, then the rest.
-    """
+def hold_sight(keys: Collection[UUID], using: str) -> None:
+    """Lock what tells what users see, in the order of those who change a part of it: memberships, then the rest."""
     memberships = Membership.objects.using(using).filter(user__in=keys).order_by("pk")
     list(memberships.select_for_update(of=("self",), no_key=True).values_list("pk"))
-    users = User.objects.filter(pk__in=keys)
     for hold, _ in _ahead:
-        hold(users, using)
+        hold(User.objects.filter(pk__in=keys), using)
+
+
+def make_way(keys: Collection[UUID], using: str) -> None:
+    """Before users are deleted, lock what tells what they see, then have what stays refer to them no more."""
+    hold_sight(keys, using)
     for _, let_go in _ahead:
-        let_go(users, using)
+        let_go(User.objects.filter(pk__in=keys), using)
 
 
 def topics_through(user: User, family_id: UUID) -> list[Topic]:
