@@ -23,7 +23,7 @@ class RuleAdmin(CascadingAdmin[Rule]):
     search_fields = ["name", "description_contains"]
     autocomplete_fields = ["family", "account", "set_payee", "created_by"]
     actions = ["run_over_history"]
-    long_actions = frozenset(actions)
+    long_actions = frozenset({"run_over_history"})
 
     @admin.action(description=_("Run over all transactions you may see"))
     def run_over_history(self, request: HttpRequest, queryset: QuerySet[Rule]) -> None:
