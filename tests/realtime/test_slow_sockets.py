@@ -2,14 +2,16 @@
 
 import json
 import socket
+import time
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from rest_framework_simplejwt.tokens import AccessToken
 from websockets.sync.client import connect
 
+from realtime import log
 from realtime.metrics import metrics
-from tests.realtime.conftest import ServerInAThread, bearer, tell, wait_until
+from tests.realtime.conftest import ServerInAThread, bearer, tell, until_sequenced, wait_until
 
 pytestmark = pytest.mark.once
 
@@ -49,6 +51,34 @@ def test_who_does_not_read_is_given_up_and_comes_back_with_its_cursor(address, a
             assert numbers(resumed, sent - len(events)) == list(range(len(events), sent))
         tell(alice, n=sent)
         assert numbers(reader, 1) == [sent]
+
+
+@pytest.mark.parametrize("address", [OURS], indirect=True)  # the other server takes all at once
+def test_a_replay_that_takes_longer_than_a_client_may_be_silent_is_no_silence(address, alice, settings):
+    silence = {"HEARTBEAT_INTERVAL": 0.5, "HEARTBEAT_TIMEOUT": 2.0}
+    settings.REALTIME = {**settings.REALTIME, **silence, "UNSENT_BYTES": 64 * 1024, "UNSENT_SECONDS": 60}
+    place = log.present_cursor()
+    for n in range(100):
+        tell(alice, n=n, text=BIG)
+    until_sequenced()
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.connect((address.hostname, address.port))
+    url = f"ws://{address.netloc}/ws?{urlencode({'cursor': place})}"
+
+    with connect(url, sock=slow, additional_headers=bearer(alice), max_size=None, max_queue=1) as client:
+        begun = time.monotonic()
+        assert json.loads(client.recv(PATIENCE))["type"] == "Connected"
+        wait_until(lambda: time.monotonic() > begun + silence["HEARTBEAT_TIMEOUT"])
+        assert sockets_open() == 0, "it is still in its replay"
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        assert numbers(client, 100) == list(range(100))
+
+        assert json.loads(client.recv(PATIENCE))["type"] == "Ping"
+        client.send('{"command": "Ping"}')
+        while (said := json.loads(client.recv(PATIENCE))["type"]) == "Ping":
+            pass
+        assert said == "Pong"
 
 
 def sockets_open():
