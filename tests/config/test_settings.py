@@ -64,7 +64,8 @@ def test_production_keeps_no_connection_beside_the_pool(production: dict[str, An
     database = production["DATABASES"]["default"]
 
     assert database["CONN_MAX_AGE"] == 0
-    assert database["OPTIONS"]["pool"] == {"min_size": 1, "max_size": 10, "timeout": 10}
+    assert database["OPTIONS"]["pool"] == {"min_size": 1, "max_size": 10, "timeout": 10, "reconnect_timeout": 2}
+    assert database["CONN_HEALTH_CHECKS"] is True
 
 
 def test_production_talks_over_redis_under_its_own_prefix(production: dict[str, Any]) -> None:

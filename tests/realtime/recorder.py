@@ -158,10 +158,12 @@ async def grow(hub: Hub, *numbers: int, to: Iterable[Topic], data: str = "", ack
 
 
 async def announce(hub: Hub) -> None:
-    """Sequence what was published and hand it to the hub's follower."""
+    """Sequence what was published, hand it to the hub's follower, and wait until everybody here has it."""
     batch = await run_db(sequence)
     if batch is not None:
         hub.follower.take(batch)
+    while hub.fanout.busy:  # a machine that paused meanwhile has it done in more than one slice
+        await asyncio.sleep(0)
 
 
 async def connect(

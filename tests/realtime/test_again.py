@@ -585,7 +585,8 @@ async def test_retention_neither_shortens_it_nor_forgets_who_joined_later(
         await told(here, lambda: Membership.objects.create(family=family, user=bob, role="member"))
         await told(here, lambda: notice(3, smith, about="a"), lambda: notice(4, smith, ack=False))
         await run_db(prune_all)
-        kept = await run_db(lambda: list(Event.objects.filter(type="Notice").values_list("data", flat=True)))
+        notices = Event.objects.filter(type="Notice").order_by("position")
+        kept = await run_db(lambda: list(notices.values_list("data", flat=True)))
     async with standing() as here:
         member, back = await come(here, alice), await come(here, bob)
 
