@@ -76,10 +76,12 @@ async def test_who_was_given_a_topic_while_away_is_told_before_anything_comes_of
     async with transport(server.url, token) as client:
         if not isinstance(client, PollClient):
             await client.next("Connected")
-    await work(write, world.private, "before")
-    topic = await work(give, world.private, world)
-    await work(write, world.private, "since")
-    await drained()
+    async with SocketClient(server.url, token) as witness:  # until the server has heard of it all
+        await witness.next("Connected")
+        await work(write, world.private, "before")
+        topic = await work(give, world.private, world)
+        await work(write, world.private, "since")
+        await witness.wait_for(lambda frame: "since" in str(frame))
     async with transport(server.url, token, cursor=client.cursor) as again:
         await again.wait_for(lambda frame: "since" in str(frame))
 
@@ -97,11 +99,13 @@ async def test_who_was_out_and_in_again_while_away_is_told_though_they_have_the_
     async with transport(server.url, token, topics=[world.family_topic]) as client:
         if not isinstance(client, PollClient):
             await client.next("Connected")
-    await work(membership.update, is_active=False)
-    await work(write, world.account, "meanwhile")
-    await work(membership.update, is_active=True)
-    await work(write, world.account, "since")
-    await drained()
+    async with SocketClient(server.url, token) as witness:  # until the server has heard of it all
+        await witness.next("Connected")
+        await work(membership.update, is_active=False)
+        await work(write, world.account, "meanwhile")
+        await work(membership.update, is_active=True)
+        await work(write, world.account, "since")
+        await witness.wait_for(lambda frame: "since" in str(frame))
     async with transport(server.url, token, topics=[world.family_topic], cursor=client.cursor) as again:
         await again.wait_for(lambda frame: "since" in str(frame))
 
