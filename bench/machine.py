@@ -54,7 +54,8 @@ def most_connections(wanted: int) -> int:
 def describe() -> str:
     """The machine in one line."""
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{len(GIVEN)} × {_processor()}, {gigabytes:.0f} GB, Linux {platform.release()}"
+    kernel = ".".join(platform.release().split(".")[:2])
+    return f"{len(GIVEN)} × {_processor()}, {gigabytes:.0f} GB, Linux {kernel}"
 
 
 def busy() -> str:
