@@ -152,19 +152,11 @@ def test_a_change_of_rights_and_a_payment_queue_for_an_account_in_one_order(
     for each in before:
         each(family, account, charlie)
 
-    begun, queued = Event(), Event()
-    with (
-        beside(lambda: begun.wait(PATIENCE) and change(family, account, charlie)) as changed,
-        beside(lambda: queued.wait(PATIENCE) and pay(account)) as paid,
-    ):
-        with transaction.atomic():
-            leave(family, account, bob)  # holds the account, and what both others want of it next is free
-            begun.set()
-            wait_until(lambda: how_many_wait() == 1, PATIENCE, lambda: "the change of rights did not wait")
-            queued.set()
-            wait_until(lambda: how_many_wait() == 2, PATIENCE, lambda: "the payment did not wait")
-        changed.result(PATIENCE)
-        paid.result(PATIENCE)
+    queue_behind(
+        lambda: leave(family, account, bob),  # holds the account, and what both others want of it next is free
+        lambda: change(family, account, charlie),
+        lambda: pay(account),
+    )
 
 
 @pytest.mark.parametrize("way", [1, -1], ids=["in this order", "the other way round"])
@@ -198,19 +190,11 @@ def test_who_comes_to_an_account_and_who_comes_to_its_shares_wait_for_each_other
         each(family, account, charlie)
     one, other = (first, second)[::way]
 
-    begun, queued = Event(), Event()
-    with (
-        beside(lambda: begun.wait(PATIENCE) and one(family, account, charlie)) as ahead,
-        beside(lambda: queued.wait(PATIENCE) and other(family, account, charlie)) as behind,
-    ):
-        with transaction.atomic():
-            leave(family, account, bob)  # holds the account
-            begun.set()
-            wait_until(lambda: how_many_wait() == 1, PATIENCE, lambda: "nobody waits for the account")
-            queued.set()
-            wait_until(lambda: how_many_wait() == 2, PATIENCE, lambda: "only one waits for the account")
-        ahead.result(PATIENCE)
-        behind.result(PATIENCE)
+    queue_behind(
+        lambda: leave(family, account, bob),  # holds the account
+        lambda: one(family, account, charlie),
+        lambda: other(family, account, charlie),
+    )
 
 
 def deactivate(user: User) -> None:
@@ -248,6 +232,23 @@ def test_two_of_the_same_families_who_joined_them_in_opposite_orders_are_deactiv
         another.result(PATIENCE)
 
     assert not User.objects.filter(pk__in=[charlie.pk, dora.pk], is_active=True).exists()
+
+
+def queue_behind(holder: Callable[[], object], first: Callable[[], object], second: Callable[[], object]) -> None:
+    """Let two wait, in this order, for what ``holder`` holds until its transaction ends; both must come to an end."""
+    begun, queued = Event(), Event()
+    with (
+        beside(lambda: begun.wait(PATIENCE) and first()) as ahead,
+        beside(lambda: queued.wait(PATIENCE) and second()) as behind,
+    ):
+        with transaction.atomic():
+            holder()
+            begun.set()
+            wait_until(lambda: how_many_wait() == 1, PATIENCE, lambda: "the first did not wait")
+            queued.set()
+            wait_until(lambda: how_many_wait() == 2, PATIENCE, lambda: "the second did not wait")
+        ahead.result(PATIENCE)
+        behind.result(PATIENCE)
 
 
 def pay(account: Account) -> None:
