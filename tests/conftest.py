@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -25,6 +26,8 @@ hypothesis_settings.register_profile(
 hypothesis_settings.register_profile("thorough", parent=hypothesis_settings.get_profile("quick"), max_examples=1000)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
+LONG = ("contract", "journeys", "abuse", "docs", "packages")
+"""The folders whose modules take long."""
 PASSWORD = "correct horse battery staple"
 
 
@@ -33,13 +36,24 @@ def pytest_report_header() -> list[str]:
     return [f"database: {servers.database()}", f"redis: {os.environ.get('REDIS_URL') or 'none'}"]
 
 
+@pytest.hookimpl(trylast=True)  # after the modules were shuffled
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out of a run on SQLite what depends on no database: it runs on PostgreSQL, and would only run again."""
+    """Bring the modules of a folder together, as they share servers, those first that take long.
+
+    Leave out of a run on SQLite what depends on no database: it runs on PostgreSQL, and would only run again.
+    """
+    items.sort(key=lambda item: _turn(item.path))
     if servers.database() != "sqlite":
         return
     once = [item for item in items if not _depends_on_a_database(item)]
     items[:] = [item for item in items if _depends_on_a_database(item)]
     config.hook.pytest_deselected(items=once)
+
+
+def _turn(path: Path) -> tuple[int, str]:
+    """When the tests of a module come, by its folder; modules that last a minute must not be the last."""
+    folder = path.relative_to(Path(__file__).parent).parts[0]
+    return (LONG.index(folder) if folder in LONG else len(LONG)), folder
 
 
 def _depends_on_a_database(item: pytest.Item) -> bool:

@@ -17,7 +17,9 @@ RESULTS = env.BASE_DIR / "var" / "test-results"
 BROWSER = "tests/browser"
 TWICE = ("tests/realtime", "tests/accounts", "tests/ledger", "tests/contract", "tests/journeys")
 NOTHING_COLLECTED = 5
-PROCESSES = ["-n", "2", "--dist", "loadscope"]
+# One more than the cores of a small machine: tests wait for clocks, and for programs that they start.
+# In the order that tests/conftest.py gives them.
+PROCESSES = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
 # Its tests share one server and one browser for the whole run, and a few take as long as all others of their module.
 # The first of them waits for both, and for its database, on a machine that may be busy.
 STEALING = ("-n", "2", "--dist", "worksteal", "--timeout", "180")
