@@ -19,10 +19,6 @@ from django.contrib.auth import get_user, get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
-from django.utils.crypto import constant_time_compare
-from django.utils.module_loading import import_string
-from rest_framework.exceptions import APIException
-from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import Token
@@ -32,6 +28,7 @@ from realtime import origins, tickets
 from realtime.access import present
 from realtime.conf import conf
 from realtime.handshake import query_of
+from realtime.holder import SIGNED_OUT, ask_rule, check_hash, user_of
 from realtime.plain_tokens import payload_of
 from realtime.protocol.errors import ProtocolError
 from realtime.threads import run_db
@@ -39,7 +36,6 @@ from realtime.threads import run_db
 By = Literal["header", "subprotocol", "ticket", "query", "session"]
 
 BEARER_SUBPROTOCOL = "bearer."
-SIGNED_OUT = "You have been signed out: sign in again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +131,10 @@ def recheck(credentials: Credentials) -> AbstractBaseUser:
     try:
         if tickets.SESSION in claims:
             user = present(before)
-            _check_hash(user, claims[tickets.SESSION])
+            check_hash(user, claims[tickets.SESSION])
         else:
-            user = _user_of(claims)
-            _ask_rule(user, claims)
+            user = user_of(claims)
+            ask_rule(user, claims)
     except ProtocolError as error:
         raise ProtocolError("signed_out") from error
     if getattr(before, "is_staff", False) and not getattr(user, "is_staff", False):
@@ -205,8 +201,8 @@ def _claims_in(raw: str) -> Mapping[str, Any]:
 
 def _judge(claims: Mapping[str, Any], by: By, user: AbstractBaseUser | None) -> Credentials:
     """Admit by these claims, if their user's row says so; None: read the row."""
-    user = _user_of(claims, user)
-    _ask_rule(user, claims)
+    user = user_of(claims, user)
+    ask_rule(user, claims)
     return Credentials(user, datetime_from_epoch(claims["exp"]), by, msgspec.json.encode(claims))
 
 
@@ -214,9 +210,9 @@ def _judge_again(credentials: Credentials, user: AbstractBaseUser) -> Credential
     """The same credentials, if they are good for this row of their user too."""
     claims = credentials.claims
     if tickets.SESSION not in claims:
-        _ask_rule(_user_of(claims, user), claims)
+        ask_rule(user_of(claims, user), claims)
     elif user.is_active:
-        _check_hash(user, claims[tickets.SESSION])
+        check_hash(user, claims[tickets.SESSION])
     else:
         raise ProtocolError("unauthenticated", SIGNED_OUT)
     return replace(credentials, user=user)
@@ -225,12 +221,12 @@ def _judge_again(credentials: Credentials, user: AbstractBaseUser) -> Credential
 def _by_ticket(raw: str) -> Credentials:
     ticket = _decoded(raw, [tickets.Ticket])
     until = tickets.spend(ticket)
-    user = _user_of(ticket)
+    user = user_of(ticket)
     session = ticket.get(tickets.SESSION)
     if session is None:
-        _ask_rule(user, ticket.payload)
+        ask_rule(user, ticket.payload)
     else:
-        _check_hash(user, session)
+        check_hash(user, session)
     return Credentials(user, until, "ticket", msgspec.json.encode(ticket.payload))
 
 
@@ -270,11 +266,6 @@ def _decoded(raw: str, kinds: Sequence[type[Token]]) -> Token:
     raise ProtocolError("unauthenticated", "The token is not valid here: sign in again.")
 
 
-def _check_hash(user: AbstractBaseUser, hash: str) -> None:
-    if not constant_time_compare(hash, user.get_session_auth_hash()):
-        raise ProtocolError("unauthenticated", SIGNED_OUT)
-
-
 def _are_read_in_memory() -> bool:
     """Whether reading a token is arithmetic alone: no keys to be fetched, no list to be searched for it."""
     kinds = api_settings.AUTH_TOKEN_CLASSES
@@ -290,36 +281,3 @@ def _key_in(claims: Mapping[str, Any]) -> Any:
         return key.to_python(claims.get(api_settings.USER_ID_CLAIM))
     except (ValidationError, ValueError, TypeError):
         return None
-
-
-class _RowInHand:
-    """The user model to simplejwt, where the one row it will ask for has been read: its checks remain its own."""
-
-    def __init__(self, user: AbstractBaseUser) -> None:
-        self.DoesNotExist = type(user).DoesNotExist
-        self._user = user
-
-    @property
-    def objects(self) -> _RowInHand:
-        """The manager: kept as an attribute, it would be a cycle for the collector of garbage."""
-        return self
-
-    def get(self, **conditions: Any) -> AbstractBaseUser:
-        return self._user
-
-
-def _user_of(token: Token | Mapping[str, Any], row: AbstractBaseUser | None = None) -> AbstractBaseUser:
-    """The user a token speaks for, in one query or as given: known, active, the password unchanged since."""
-    authentication = JWTAuthentication()
-    if row is not None:
-        authentication.user_model = _RowInHand(row)  # type: ignore[assignment]
-    try:
-        return authentication.get_user(token)  # type: ignore[arg-type]  # claims are all it reads
-    except (APIException, ValidationError, ValueError, TypeError) as error:
-        raise ProtocolError("unauthenticated", "The token is no longer good: sign in again.") from error
-
-
-def _ask_rule(user: AbstractBaseUser, claims: Mapping[str, Any]) -> None:
-    """Let the host project refuse a token that its user has ended. Sessions carry that in their hash."""
-    if conf.AUTHENTICATION_RULE and not import_string(conf.AUTHENTICATION_RULE)(user, claims):
-        raise ProtocolError("unauthenticated", SIGNED_OUT)
