@@ -62,6 +62,12 @@ class Announcer:
                 self._thread = threading.Thread(target=self._run, name="realtime-announcer", daemon=True)
                 self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether there may be something that was not sent yet."""
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
     def stop(self, grace: float) -> None:
         """Send what waits for at most ``grace`` seconds, then end."""
         thread = self._thread

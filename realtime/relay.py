@@ -84,6 +84,8 @@ class Relay:
     def stop(self, grace: float | None = None) -> None:
         """Finish what was committed, for at most ``grace`` seconds, then end both threads."""
         thread = self._thread
+        if thread is None and not self._announcer.is_alive:  # perhaps there are not even settings
+            return
         deadline = time.monotonic() + (conf.EXIT_GRACE if grace is None else grace)
         if thread is not None and thread.is_alive():
             self._stopping = True

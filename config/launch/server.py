@@ -14,7 +14,7 @@ from functools import partial
 import uvicorn
 
 from config.launch import measuring
-from config.launch.workers import Workers
+from config.launch.workers import Check, Workers
 
 # The protocol's own limit is 1 MiB; a little above it, so that the refusal is ours and has a code.
 LARGEST_FRAME = 1024 * 1024 + 64 * 1024
@@ -54,12 +54,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(listener: socket.socket, options: ServerOptions, *, ready: Callable[[str], None]) -> bool:
-    """Serve until SIGINT or SIGTERM; return whether it ever did. Calls ``ready(url)`` once it answers."""
+def serve(
+    listener: socket.socket, options: ServerOptions, *, ready: Callable[[str], None], check: Check | None = None
+) -> bool:
+    """Serve until SIGINT or SIGTERM; return whether it ever did. Calls ``ready(url)`` once it answers.
+
+    Raises Unfit when ``check``, which each worker asks at the start, said why it cannot.
+    """
     host, port = listener.getsockname()[:2]
     scheme = "https" if options.certificate else "http"
     url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
-    workers = Workers(partial(work, options), listener, count=options.workers, drain=options.drain)
+    workers = Workers(partial(work, options), listener, count=options.workers, drain=options.drain, check=check)
     with measuring.together():
         return workers.run(partial(ready, url))
 

@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,20 +24,27 @@ from realtime import process
 
 Work = Callable[[socket.socket, Callable[[], None]], None]
 """What a worker does until it gets SIGTERM: serve the socket, and call the second argument once it does."""
+Check = Callable[[], str | None]
+"""Why a worker cannot serve here, if it cannot."""
 
 KILL_AFTER = 5.0  # beyond the drain, for a worker that hangs in a thread
 PAUSE = 1.0  # before a worker is started in place of one that died before it was ready
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Worker:
-    """One worker process, and the pipe on which it says that it is ready."""
+class Unfit(Exception):
+    """What the workers were to serve is not fit to be served. The text says why."""
 
-    def __init__(self, work: Work, listener: socket.socket, family: str, place: int) -> None:
+
+class Worker:
+    """One worker process, and the pipe on which it says that it is ready, or why it will never be."""
+
+    def __init__(self, work: Work, listener: socket.socket, family: str, place: int, check: Check | None) -> None:
         context = multiprocessing.get_context("spawn")
         self.said, says = context.Pipe(duplex=False)
         self.is_ready = False
-        arguments = (work, listener, says, os.getpid(), family, place)
+        self.refusal = ""
+        arguments = (work, listener, says, os.getpid(), family, place, check)
         self.process: SpawnProcess = context.Process(target=_run, args=arguments)
         self.process.start()
         says.close()
@@ -44,9 +52,14 @@ class Worker:
     def hear(self) -> None:
         """Take note of what the worker said."""
         try:
-            self.is_ready = bool(self.said.recv()) or self.is_ready
+            said = self.said.recv()
         except EOFError:
             self.said.close()
+            return
+        if isinstance(said, str):
+            self.refusal = said
+        else:
+            self.is_ready = True
 
     def end(self, deadline: float) -> None:
         """Wait for a worker that was told to stop, and no longer than until ``deadline``."""
@@ -58,13 +71,20 @@ class Worker:
 
 
 class Workers:
-    """``count`` workers at ``work``. ``run()`` keeps them going until this process is told to stop."""
+    """``count`` workers at ``work``. ``run()`` keeps them going until this process is told to stop.
 
-    def __init__(self, work: Work, listener: socket.socket, *, count: int, drain: float) -> None:
+    Each of the first asks ``check`` before it begins. Those that replace them do not: a worker that was killed while
+    the database was away must come back all the same.
+    """
+
+    def __init__(
+        self, work: Work, listener: socket.socket, *, count: int, drain: float, check: Check | None = None
+    ) -> None:
         self._work = work
         self._listener = listener
         self._count = count
         self._drain = drain
+        self._check = check
         self._workers: list[Worker] = []
         self._were_ready = False
         self._family = secrets.token_hex(8)  # the first name of all that ever run here
@@ -72,7 +92,8 @@ class Workers:
     def run(self, ready: Callable[[], None]) -> bool:
         """Serve until SIGINT or SIGTERM. Calls ``ready()`` once all workers are.
 
-        Returns False when a worker ended before any of them had ever been ready: another try would end alike.
+        Returns False when a worker ended before all of them had ever been ready: another try would end alike. Raises
+        Unfit when that was because of the check.
         """
         with _stop_signals() as stopped:
             self._workers = [self._start(place) for place in range(self._count)]
@@ -86,7 +107,7 @@ class Workers:
         return True
 
     def _start(self, place: int) -> Worker:
-        return Worker(self._work, self._listener, self._family, place)
+        return Worker(self._work, self._listener, self._family, place, None if self._were_ready else self._check)
 
     def _wait(self, stopped: socket.socket) -> bool:
         """Wait for something to happen; return whether it is the signal to stop."""
@@ -98,8 +119,7 @@ class Workers:
 
     def _hear(self, ready: Callable[[], None]) -> None:
         for worker in self._workers:
-            if not worker.said.closed and worker.said.poll():
-                worker.hear()
+            _hear(worker)
         if not self._were_ready and all(worker.is_ready for worker in self._workers):
             self._were_ready = True
             ready()
@@ -109,6 +129,9 @@ class Workers:
             if worker.process.is_alive():
                 continue
             if not self._were_ready:
+                _hear(worker)  # its last word may have come a moment ago
+                if worker.refusal:
+                    raise Unfit(worker.refusal)
                 return False
             worker.end(time.monotonic())
             if not worker.is_ready:
@@ -125,6 +148,11 @@ class Workers:
         deadline = time.monotonic() + self._drain + KILL_AFTER
         for worker in self._workers:
             worker.end(deadline)
+
+
+def _hear(worker: Worker) -> None:
+    if not worker.said.closed and worker.said.poll():
+        worker.hear()
 
 
 @contextmanager
@@ -145,7 +173,15 @@ def _stop_signals() -> Iterator[socket.socket]:
                 signal.signal(signum, handler)
 
 
-def _run(work: Work, listener: socket.socket, says: Connection, parent: int, family: str, place: int) -> None:
+def _run(
+    work: Work,
+    listener: socket.socket,
+    says: Connection,
+    parent: int,
+    family: str,
+    place: int,
+    check: Check | None,
+) -> None:
     """Be a worker process, in the name of whoever had that place before."""
     die_with(parent)
     process.be(f"{family}-{place}")
@@ -155,4 +191,7 @@ def _run(work: Work, listener: socket.socket, says: Connection, parent: int, fam
         says.send(True)
         says.close()
 
+    if check is not None and (refusal := check()):
+        says.send(refusal)
+        sys.exit(1)
     work(listener, ready)

@@ -1,5 +1,6 @@
 """The production start refuses what it could not serve, and hides credentials from its log."""
 
+import json
 import os
 import signal
 import socket
@@ -22,6 +23,17 @@ def serve(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Try to serve, where that ends at once."""
     command = [sys.executable, "-m", "config.launch", "serve", "--port", "0"]
     return subprocess.run(command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def database(folder: Path) -> dict[str, str]:
+    """The environment of an installation whose database was never migrated."""
+    url = f"sqlite:///{folder}/empty.sqlite3"
+    return {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": url}
+
+
+def realtime(settings: dict[str, object]) -> dict[str, str]:
+    """Variables that change ``REALTIME``."""
+    return {"DJANGO_SETTINGS_MODULE": "tests.contract.server_settings", "TEST_REALTIME": json.dumps(settings)}
 
 
 def test_a_wrong_environment_is_one_sentence() -> None:
@@ -62,14 +74,37 @@ def test_the_server_ends_tls_itself_and_is_asked_for_nothing_else(transactional_
     assert "Secure" in answer.headers["Set-Cookie"]
 
 
-def test_a_database_of_another_version_is_refused(tmp_path: object) -> None:
-    done = serve({**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3"})
+def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
+    done = serve(database(tmp_path))
 
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == (
-        "error: the database cannot be reached or is not of this version: "
-        "see above, or run `python3 run.py manage migrate`"
-    )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: the database is not of this version: run `python3 run.py manage migrate`.")
+    assert "Not applied: contenttypes.0001_initial, " in last
+
+
+def test_a_database_that_cannot_be_reached_is_said(tmp_path: Path) -> None:
+    (tmp_path / "empty.sqlite3").mkdir()
+
+    done = serve(database(tmp_path))
+
+    assert done.returncode == 2
+    assert "error: the database cannot be reached: unable to open database file" in done.stderr
+
+
+def test_an_installation_that_fails_its_checks_is_not_served(tmp_path: Path) -> None:
+    done = serve(database(tmp_path) | realtime({"ALLOWED_ORIGINS": ["nowhere"]}))
+
+    assert done.returncode == 2
+    assert "error: the installation does not pass its checks: " in done.stderr
+    assert "REALTIME['ALLOWED_ORIGINS'] holds 'nowhere'" in done.stderr
+
+
+def test_settings_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
+    done = serve(database(tmp_path) | realtime({"TOCK": 1}))
+
+    assert done.returncode == 2
+    assert done.stderr == "error: settings.REALTIME: Object contains unknown field `TOCK`\n"
 
 
 def test_no_credential_reaches_the_access_log(transactional_db: None) -> None:

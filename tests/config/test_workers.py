@@ -18,7 +18,7 @@ PATIENCE = 10.0
 PROGRAM = """
 import os, signal, sys
 from config.launch.server import listen
-from config.launch.workers import Workers
+from config.launch.workers import Unfit, Workers
 
 def serving(listener, ready):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -37,11 +37,17 @@ def stubborn(listener, ready):
 def broken(listener, ready):
     sys.exit(3)
 
+def check():
+    return "not now" if os.path.exists(sys.argv[2]) else None
+
 if __name__ == "__main__":
     with listen("127.0.0.1", 0) as listener:
-        workers = Workers(globals()[sys.argv[1]], listener, count=2, drain=0)
-        went_well = workers.run(lambda: print("ready", flush=True))
-    print("ended", went_well, flush=True)
+        workers = Workers(globals()[sys.argv[1]], listener, count=2, drain=0, check=check)
+        try:
+            ended = workers.run(lambda: print("ready", flush=True))
+        except Unfit as why:
+            ended = why
+    print("ended", ended, flush=True)
 """
 
 
@@ -51,8 +57,10 @@ class Program:
     def __init__(self, path: Path, work: str) -> None:
         path.write_text(PROGRAM)
         self.mark = new_mark()
+        self.unfit = path.with_name("unfit")  # while there is such a file
+        self.unfit.write_text("") if work == "unfit" else None
         self.process = subprocess.Popen(
-            [sys.executable, str(path), work],
+            [sys.executable, str(path), "serving" if work == "unfit" else work, str(self.unfit)],
             env={**os.environ, **self.mark, "PYTHONPATH": str(BASE_DIR)},
             stdout=subprocess.PIPE,
             text=True,
@@ -116,6 +124,23 @@ def test_a_worker_that_dies_is_replaced(program: Program) -> None:
 @pytest.mark.parametrize("program", ["broken"], indirect=True)
 def test_workers_that_never_were_ready_are_not_started_again(program: Program) -> None:
     assert program.lines(1) == ["ended False"]
+
+
+@pytest.mark.parametrize("program", ["unfit"], indirect=True)
+def test_workers_that_may_not_serve_say_why(program: Program) -> None:
+    assert program.lines(1) == ["ended not now"]
+    wait_until(lambda: not marked(program.mark), PATIENCE, lambda: f"left behind: {marked(program.mark)}")
+
+
+def test_a_worker_comes_back_though_none_could_be_started_anew(program: Program) -> None:
+    first, second = program.workers()
+    program.unfit.write_text("")
+
+    os.kill(first, signal.SIGKILL)
+
+    ((word, number),) = (line.split() for line in program.lines(1))
+    assert word == "worker"
+    assert int(number) not in (first, second)
 
 
 @pytest.mark.parametrize("program", ["stubborn"], indirect=True)
