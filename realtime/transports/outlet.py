@@ -76,6 +76,11 @@ class Outlet:
         """Bytes that wait here, behind what the server is busy with."""
         return self._unsent
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether the server has not yet taken all that was written."""
+        return self._task is not None
+
     def write(self, message: Message, size: int) -> None:
         """Send now what the server takes at once; keep the rest, ``size`` bytes of it, in order behind what waits.
 

@@ -94,6 +94,8 @@ class RealtimeConsumer(Connection, AsyncConsumer):
         except asyncio.CancelledError:
             if not self.closing:
                 raise
+            with suppress(asyncio.CancelledError):  # a second time: its grace is over
+                await self.outlet.finished()
         finally:
             self._gone()
 
@@ -175,6 +177,9 @@ class RealtimeConsumer(Connection, AsyncConsumer):
         self.count_close(error)
         self.outlet.end({"type": "websocket.close", "code": error.close_code, "reason": error.code})
         self.loop.call_later(CLOSE_GRACE, self._end)
+        # Granian sends no close while its ``receive`` is waited for; what a client says now is not heard anyway.
+        if isinstance(self.outlet, Outlet) and self.outlet.is_sending and self.task is not None:
+            self.task.cancel()
 
     def _fault(self, slow: bool) -> None:
         """The outlet gave up: try a last word to a slow client past all that waits, then end."""
@@ -194,6 +199,7 @@ class RealtimeConsumer(Connection, AsyncConsumer):
 
     def _end(self) -> None:
         if self.task is not None and not self.task.done():
+            self.outlet.abandon()
             self.task.cancel()
 
     def _gone(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from realtime.hub import hub
 from realtime.relay import relay
 from realtime.threads import run_db
 from realtime.transports import commands, connection
+from realtime.transports.websocket import CLOSE_GRACE
 from tests.realtime.recorder import announce, sequence
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,14 +56,29 @@ def token_of(user: User) -> str:
 
 
 @asynccontextmanager
-async def socket(user: User, cursor: str = "") -> AsyncIterator[WebsocketCommunicator]:
-    """Connect to the ASGI application."""
+async def socket(user: User, cursor: str = "", server: Any = application) -> AsyncIterator[WebsocketCommunicator]:
+    """Connect to the ASGI application, or to a ``server`` that runs it its own way."""
     token = await run_db(token_of, user)
     headers = [(b"host", b"testserver"), (b"authorization", f"Bearer {token}".encode())]
-    opened = WebsocketCommunicator(application, f"/ws?cursor={cursor}" if cursor else "/ws", headers=headers)
+    opened = WebsocketCommunicator(server, f"/ws?cursor={cursor}" if cursor else "/ws", headers=headers)
     assert (await opened.connect(timeout=PATIENCE))[0] is True
     yield opened
     await opened.disconnect(timeout=PATIENCE)
+
+
+async def reads_or_closes(scope: Any, receive: Any, send: Any) -> None:
+    """Run the application as granian does: nothing is closed while ``receive`` is waited for."""
+    reading = asyncio.Lock()
+
+    async def alone(message: Any) -> None:
+        async with reading:
+            await send(message)
+
+    async def read() -> Any:
+        async with reading:
+            return await receive()
+
+    await application(scope, read, lambda message: (alone if message["type"] == "websocket.close" else send)(message))
 
 
 async def next_of(opened: WebsocketCommunicator, type: str) -> dict[str, Any]:
@@ -130,3 +147,17 @@ async def test_who_cannot_be_looked_at_again_is_not_left_hearing_nothing(
         await announce(hub())
 
         assert await closed(opened) == close
+
+
+async def test_a_close_is_sent_by_a_server_that_sends_none_while_it_is_asked_what_the_client_says(
+    served: None, charlie: User
+) -> None:
+    async with socket(charlie, server=reads_or_closes) as opened:
+        await next_of(opened, "Connected")
+        await run_db(sequence)
+        await run_db(sign_out, charlie.pk)
+        await announce(hub())
+        async with asyncio.timeout(CLOSE_GRACE / 2):
+            ended = await closed(opened)
+
+    assert ended == (4503, "signed_out")
