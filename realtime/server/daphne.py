@@ -2,9 +2,10 @@
 
 ``install()`` is called when the app is ready, where Daphne is what serves; ``REALTIME = {"DAPHNE_WIRE": False}`` leaves
 Daphne as it is. It hooks the method that makes the scope, and the one that closes: Daphne's own refuses most codes of
-the RFC, 1009 and 1012 among them, and drops reasons. All else asks Twisted's transport how things stand. Twisted holds
-a client back in neither direction, so that ``unsent`` is all that stands between a slow client and the memory of the
-process.
+the RFC, 1009 and 1012 among them, and drops reasons. What breaks the RFC, or is larger than Daphne takes, is answered
+with a close, where Daphne would cut the client off without a word. All else asks Twisted's transport how things stand.
+Twisted holds a client back in neither direction, so that ``unsent`` is all that stands between a slow client and the
+memory of the process.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def install() -> None:
     @wraps(create)
     def create_with_wire(self: Any, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] == "websocket":
+            protocol.failByDrop = False
             scope.setdefault("extensions", {})["realtime.wire"] = DaphneWire(protocol)
         return create(self, protocol, scope)
 

@@ -13,6 +13,11 @@ daphne.install()
 async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "websocket":
         return
+    if scope["path"] == "/quiet":
+        await receive()
+        await send({"type": "websocket.accept"})
+        print("heard", (await receive())["type"], flush=True)
+        return
     wire = scope["extensions"]["realtime.wire"]
     wire.write(text_frame(b"nobody gets this"))
     states = [wire.closed]

@@ -45,3 +45,15 @@ def test_what_is_written_and_what_is_sent_arrive_in_one_order(daphne: tuple[Supe
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "draining")
     wait_until(lambda: "states" in process.log.read_text(), PATIENCE, lambda: process.log.read_text())
     assert re.findall("states .*", process.log.read_text()) == ["states True False True True 0"]
+
+
+def test_what_is_larger_than_daphne_takes_is_answered_with_a_close(daphne: tuple[Supervised, int]) -> None:
+    process, port = daphne
+    with connect(f"ws://127.0.0.1:{port}/quiet", max_size=None) as client, pytest.raises(ConnectionClosed) as closed:
+        client.send("x" * (2 * 1024 * 1024))
+        client.recv(timeout=PATIENCE)
+
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
+    wait_until(lambda: "heard" in process.log.read_text(), PATIENCE, lambda: process.log.read_text())
+    assert re.findall("heard .*", process.log.read_text()) == ["heard websocket.disconnect"]
