@@ -1,6 +1,7 @@
 """The test suite on every stack that the project supports and this machine has an interpreter for.
 
-Separate from run.py, which uses one stack and must work without nox: ``.venv/bin/nox``.
+Separate from run.py, which uses one stack and must work without nox: ``.venv/bin/nox``. And the contract on every
+server that is not ours, which takes some minutes for each: ``.venv/bin/nox -s server``.
 """
 
 import shutil
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import nox
 
+nox.options.sessions = ["stack"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 
 STACKS = {"3.11": "django-5.2-dev.txt", "3.13": "django-6.1-dev.txt"}
+SERVERS = ["daphne", "uvicorn-sansio", "uvicorn-wsproto", "hypercorn", "granian"]
 PYENV = Path.home() / ".pyenv" / "versions"
 
 
@@ -36,3 +39,11 @@ def stack(session: nox.Session, version: str) -> None:
     lock = f"requirements/{STACKS[version]}"
     session.run(inside, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock, external=True)
     session.run(inside, "-m", "config.launch", "test", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("name", SERVERS)
+def server(session: nox.Session, name: str) -> None:
+    """Hold one of the other servers against the whole contract, in the environment that nox itself runs in."""
+    command = [sys.executable, "-m", "config.launch", "test", "tests/contract"]
+    session.run(*command, *session.posargs, env={"TEST_SERVER": name}, external=True)

@@ -105,6 +105,11 @@ class LiveServer:
             self._process.close()
             self._process = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether what was started is there still; of several processes, the first."""
+        return self._running.send(signal.SIGCONT)
+
     def log(self) -> str:
         """Return everything that it printed."""
         path: Path = self._running.log
@@ -117,7 +122,7 @@ class LiveServer:
         return self._process
 
     def _is_ready(self) -> bool:
-        if not self._running.send(signal.SIGCONT):
+        if not self.is_running:
             raise ServiceError(f"the server ended at once\n{self.log()}")
         return self._serves()
 

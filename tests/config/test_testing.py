@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from config import env
 from config.launch import testing
 from config.launch.testing import Tally
+from tests.contract.other_servers import OTHER_SERVERS
 
 REPORT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" errors="1" failures="2" skipped="3" tests="10"
 time="1.5"></testsuite></testsuites>"""
@@ -58,3 +60,19 @@ def test_without_paths_everything_runs_on_postgresql_and_the_browser_by_itself()
     assert runs["browser"] == ("tests/browser",)
     assert "tests/realtime" in runs["sqlite"]
     assert "tests/config" not in runs["sqlite"]
+
+
+def test_another_server_is_held_against_the_contract_on_postgresql_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    monkeypatch.setenv("TEST_SERVER", "granian")
+    monkeypatch.setattr(testing, "_run", lambda each, arguments, tally: ran.append(each.name) or 0)
+
+    code = testing.test(["tests/contract"])
+
+    assert (code, ran) == (0, ["postgresql", "postgresql-alone"])
+
+
+def test_nox_knows_every_other_server() -> None:
+    noxfile = (env.BASE_DIR / "noxfile.py").read_text()
+
+    assert all(f'"{name}"' in noxfile for name in OTHER_SERVERS)

@@ -17,8 +17,9 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from realtime.relay import relay
-from tests.clients import TRANSPORTS, Client
-from tests.contract.other_servers import OtherServer
+from tests.clients import TRANSPORTS, Client, SocketClient
+from tests.contract.by_close import open_or_raise
+from tests.contract.other_servers import BODY, OtherServer, lacks
 from tests.contract.world import World, make_world, wait_until_drained
 from tests.live import LiveServer
 from tests.tables import empty_tables
@@ -72,6 +73,12 @@ def contract_server(
     if options:
         pytest.skip(f"needs a server that is started with {options}, which {name} is not")
     return OtherServer(name, environment=variables)
+
+
+@pytest.fixture(autouse=lacks(BODY))
+def told_by_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a server that cannot refuse in HTTP, what it says and closes with is read as the status it stands for."""
+    monkeypatch.setattr(SocketClient, "open", open_or_raise)
 
 
 @pytest.fixture

@@ -16,15 +16,17 @@ import httpx
 import websockets
 from websockets.exceptions import InvalidStatus
 
+from realtime.protocol.errors import KINDS
 from tests.clients import TIMEOUT, Frame, SocketClient
 
 AT_ONCE = 8
+OF_THE_REQUEST = {"date", "sec-websocket-accept"}  # the second answers the client's own key, a new one each time
 
 Headers = tuple[tuple[str, str], ...]
 
 
 class Answer(NamedTuple):
-    """What came back. ``topics`` are those that were granted; of a refusal everything is kept but the time of day."""
+    """What came back. ``topics`` are those that were granted; of a refusal all is kept that could tell of a topic."""
 
     status: int
     topics: tuple[str, ...]
@@ -107,14 +109,19 @@ async def _handshake(address: str, token: str) -> Answer:
     except InvalidStatus as refused:
         answer = refused.response
         return Answer(answer.status_code, (), _kept(answer.headers.raw_items()), bytes(answer.body or b""))
-    greeting = json.loads(await socket.recv())
+    greeting = json.loads(raw := await socket.recv())
+    if greeting["type"] == "Error":  # where the server has no answer with a body
+        await socket.wait_closed()
+        kind = KINDS[greeting["data"]["code"]]
+        assert socket.close_code == kind.close_code
+        return Answer(kind.http_status, (), (("close", str(socket.close_reason)),), str(raw).encode())
     with suppress(websockets.ConnectionClosed):
         await socket.close()
     return Answer(101, tuple(greeting["data"]["topics"]))
 
 
 def _kept(headers: Iterable[tuple[str, str]]) -> Headers:
-    return tuple(sorted((name.lower(), value) for name, value in headers if name.lower() != "date"))
+    return tuple(sorted((name.lower(), value) for name, value in headers if name.lower() not in OF_THE_REQUEST))
 
 
 def _ws(url: str) -> str:

@@ -6,7 +6,10 @@ Apart from the fixtures so that a module can start one of them, or a whole run c
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+
+import pytest
 
 from tests.live import SilentServer
 
@@ -20,6 +23,26 @@ OTHER_SERVERS: dict[str, list[str]] = {
     "granian": ["-m", "granian", "--interface", "asginl", "--ws", "--port", "{port}", APPLICATION],
 }
 """What follows ``python`` to start each."""
+
+BODY = "an answer with a body to a handshake (websocket.http.response)"
+PONGS = "word of the pongs that it hears"
+IMPATIENCE = "an end to a request that never comes whole"
+LACKS = {
+    BODY: {"daphne"},
+    PONGS: {*OTHER_SERVERS},
+    IMPATIENCE: {*OTHER_SERVERS},
+}
+"""What which of them have not, and nobody can give them from without: docs/deploying.md says so."""
+
+
+def lacks(what: str) -> bool:
+    """Whether the server that this run is held against lacks one of the things above."""
+    return os.environ.get("TEST_SERVER") in LACKS[what]
+
+
+def needs(what: str) -> pytest.MarkDecorator:
+    """Skip a test on those that lack what it is about."""
+    return pytest.mark.skipif(lacks(what), reason=f"{os.environ.get('TEST_SERVER')} lacks {what}")
 
 
 class OtherServer(SilentServer):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from realtime.protocol.cursor import Cursor
 from tests.clients import Client, SocketClient, StreamClient, access_token
 from tests.contract.checks import logged, newest
 from tests.contract.conftest import Start
+from tests.contract.other_servers import PONGS, needs
 from tests.contract.world import World, drained, gateway, spend, work
 from tests.live import LiveServer
 
@@ -59,7 +59,7 @@ async def test_who_is_silent_is_closed_with_4408_and_who_says_anything_is_not(ha
     assert len([frame for frame in silent.frames if frame["type"] == "Ping"]) >= 2
 
 
-@pytest.mark.skipif("TEST_SERVER" in os.environ, reason="other servers keep pongs to themselves")
+@needs(PONGS)
 async def test_a_pong_of_websocket_itself_proves_a_client_alive(hasty: LiveServer, world: World) -> None:
     async with gateway(hasty, world) as silent, gateway(hasty, world) as alive:
         closing = asyncio.create_task(silent.close_code())
