@@ -19,7 +19,7 @@ from pytest_django import DjangoDbBlocker
 from realtime.relay import relay
 from tests.clients import TRANSPORTS, Client, SocketClient
 from tests.contract.by_close import open_or_raise
-from tests.contract.other_servers import BODY, OtherServer, lacks
+from tests.contract.other_servers import BODY, PROCESSES, OtherServer, lacks
 from tests.contract.world import World, make_world, wait_until_drained
 from tests.live import LiveServer
 from tests.tables import empty_tables
@@ -70,9 +70,11 @@ def contract_server(
     }
     if (name := os.environ.get("TEST_SERVER")) is None:
         return LiveServer(environment=variables, **options)
-    if options:
+    if options.keys() - {"workers"}:
         pytest.skip(f"needs a server that is started with {options}, which {name} is not")
-    return OtherServer(name, environment=variables)
+    if options and lacks(PROCESSES):
+        pytest.skip(f"{name} lacks {PROCESSES}")
+    return OtherServer(name, environment=variables, **options)
 
 
 @pytest.fixture(autouse=lacks(BODY))

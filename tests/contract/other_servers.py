@@ -27,8 +27,10 @@ OTHER_SERVERS: dict[str, list[str]] = {
 BODY = "an answer with a body to a handshake (websocket.http.response)"
 PONGS = "word of the pongs that it hears"
 IMPATIENCE = "an end to a request that never comes whole"
+PROCESSES = "a second process behind its port"
 LACKS = {
     BODY: {"daphne"},
+    PROCESSES: {"daphne"},
     PONGS: {*OTHER_SERVERS},
     IMPATIENCE: {*OTHER_SERVERS},
 }
@@ -46,11 +48,13 @@ def needs(what: str) -> pytest.MarkDecorator:
 
 
 class OtherServer(SilentServer):
-    """One of the servers above, with one process."""
+    """One of the servers above, with one process or with several."""
 
-    def __init__(self, name: str, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, name: str, *, workers: int = 1, environment: Mapping[str, str] | None = None) -> None:
         super().__init__(environment=environment)
         self._arguments = [argument.format(port=self.port) for argument in OTHER_SERVERS[name]]
+        if workers > 1:
+            self._arguments += ["--workers", str(workers)]
 
     def arguments(self) -> list[str]:
         """Return what follows ``python`` to start it."""
