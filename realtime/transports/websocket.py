@@ -95,7 +95,7 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             if not self.closing:
                 raise
             with suppress(asyncio.CancelledError):  # a second time: its grace is over
-                await self.outlet.finished()
+                await self._finished()
         finally:
             self._gone()
 
@@ -177,9 +177,8 @@ class RealtimeConsumer(Connection, AsyncConsumer):
         self.count_close(error)
         self.outlet.end({"type": "websocket.close", "code": error.close_code, "reason": error.code})
         self.loop.call_later(CLOSE_GRACE, self._end)
-        # Granian sends no close while its ``receive`` is waited for; what a client says now is not heard anyway.
-        if isinstance(self.outlet, Outlet) and self.outlet.is_sending and self.task is not None:
-            self.task.cancel()
+        if isinstance(self.outlet, Outlet) and self.outlet.is_sending:
+            self._stop_hearing()
 
     def _fault(self, slow: bool) -> None:
         """The outlet gave up: try a last word to a slow client past all that waits, then end."""
@@ -188,6 +187,8 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             self.count_close(error)
             last = {"type": "websocket.close", "code": error.close_code, "reason": error.code}
             self.help(self._last_word(last))
+            if self.wire is None:
+                self._stop_hearing()
         self.closing = True
         self.hub.leave(self)
         self.loop.call_later(CLOSE_GRACE, self._end)
@@ -197,8 +198,19 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             async with asyncio.timeout(CLOSE_GRACE):
                 await self.base_send(message)
 
+    def _stop_hearing(self) -> None:
+        # Granian sends no close while its ``receive`` is waited for; what a client says now is not heard anyway.
+        if self.task is not None:
+            self.task.cancel()
+
+    async def _finished(self) -> None:
+        await self.outlet.finished()
+        if self._helpers:  # the last word is one
+            await asyncio.wait(self._helpers)
+
     def _end(self) -> None:
         if self.task is not None and not self.task.done():
+            self.gone()  # first, or it would be waited for
             self.outlet.abandon()
             self.task.cancel()
 

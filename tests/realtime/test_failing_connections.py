@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -66,19 +67,28 @@ async def socket(user: User, cursor: str = "", server: Any = application) -> Asy
     await opened.disconnect(timeout=PATIENCE)
 
 
-async def reads_or_closes(scope: Any, receive: Any, send: Any) -> None:
-    """Run the application as granian does: nothing is closed while ``receive`` is waited for."""
-    reading = asyncio.Lock()
+def reads_or_closes(*, takes: int | None = None) -> Any:
+    """A server that, as granian, sends no close while ``receive`` is waited for; ``takes`` so many messages in all."""
 
-    async def alone(message: Any) -> None:
-        async with reading:
-            await send(message)
+    async def run(scope: Any, receive: Any, send: Any) -> None:
+        reading, sent = asyncio.Lock(), itertools.count()
 
-    async def read() -> Any:
-        async with reading:
-            return await receive()
+        async def read() -> Any:
+            async with reading:
+                return await receive()
 
-    await application(scope, read, lambda message: (alone if message["type"] == "websocket.close" else send)(message))
+        async def write(message: Any) -> None:
+            if message["type"] == "websocket.close":
+                async with reading:
+                    await send(message)
+            else:
+                if takes is not None and next(sent) >= takes:
+                    await asyncio.Event().wait()
+                await send(message)
+
+        await application(scope, read, write)
+
+    return run
 
 
 async def next_of(opened: WebsocketCommunicator, type: str) -> dict[str, Any]:
@@ -152,7 +162,7 @@ async def test_who_cannot_be_looked_at_again_is_not_left_hearing_nothing(
 async def test_a_close_is_sent_by_a_server_that_sends_none_while_it_is_asked_what_the_client_says(
     served: None, charlie: User
 ) -> None:
-    async with socket(charlie, server=reads_or_closes) as opened:
+    async with socket(charlie, server=reads_or_closes()) as opened:
         await next_of(opened, "Connected")
         await run_db(sequence)
         await run_db(sign_out, charlie.pk)
@@ -161,3 +171,17 @@ async def test_a_close_is_sent_by_a_server_that_sends_none_while_it_is_asked_wha
             ended = await closed(opened)
 
     assert ended == (4503, "signed_out")
+
+
+async def test_a_slow_client_gets_its_last_word_from_such_a_server_too(
+    served: None, charlie: User, settings: Settings
+) -> None:
+    settings.REALTIME = {**settings.REALTIME, "UNSENT_SECONDS": 0.1}
+    accepted_and_greeted = 2
+    async with socket(charlie, server=reads_or_closes(takes=accepted_and_greeted)) as opened:
+        await next_of(opened, "Connected")
+        await opened.send_json_to({"command": "Ping"})
+        async with asyncio.timeout(CLOSE_GRACE / 2):
+            ended = await closed(opened)
+
+    assert ended == (4410, "too_slow")
