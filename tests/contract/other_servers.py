@@ -15,24 +15,29 @@ from tests.live import SilentServer
 
 APPLICATION = "config.asgi:application"
 UVICORN = ["-m", "uvicorn", "--port", "{port}", "--lifespan", "off", "--timeout-graceful-shutdown", "1", APPLICATION]
+GRANIAN = ["-m", "granian", "--interface", "asginl", "--ws"]
 OTHER_SERVERS: dict[str, list[str]] = {
     "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", APPLICATION],
     "uvicorn-sansio": [*UVICORN, "--ws", "websockets-sansio"],
     "uvicorn-wsproto": [*UVICORN, "--ws", "wsproto"],
     "hypercorn": ["-m", "hypercorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "1", APPLICATION],
-    "granian": ["-m", "granian", "--interface", "asginl", "--ws", "--port", "{port}", APPLICATION],
+    "granian": [*GRANIAN, "--port", "{port}", "--http1-header-read-timeout", "2000", APPLICATION],
 }
 """What follows ``python`` to start each."""
 
 BODY = "an answer with a body to a handshake (websocket.http.response)"
 PONGS = "word of the pongs that it hears"
-IMPATIENCE = "an end to a request that never comes whole"
+SILENCE = "an end to a connection that says nothing"
+HEADS = "an end to a request whose head never comes whole"
+BODIES = "an end to a request whose body never comes whole"
 PROCESSES = "a second process behind its port"
 LACKS = {
     BODY: {"daphne"},
     PROCESSES: {"daphne"},
     PONGS: {*OTHER_SERVERS},
-    IMPATIENCE: {*OTHER_SERVERS},
+    SILENCE: {"daphne", "uvicorn-sansio", "uvicorn-wsproto", "granian"},
+    HEADS: {"daphne", "uvicorn-sansio", "uvicorn-wsproto"},
+    BODIES: {*OTHER_SERVERS},
 }
 """What which of them have not, and nobody can give them from without: docs/deploying.md says so."""
 

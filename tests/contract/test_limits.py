@@ -19,7 +19,7 @@ import websockets
 from realtime.conf import Settings
 from tests.clients import MSGPACK, Client, PollClient, SocketClient, StreamClient, access_token
 from tests.contract.conftest import Start
-from tests.contract.other_servers import IMPATIENCE, needs
+from tests.contract.other_servers import BODIES, HEADS, SILENCE, needs
 from tests.contract.processes import worker_of
 from tests.contract.world import World, gateway, spend, work
 from tests.live import LiveServer
@@ -159,14 +159,14 @@ async def test_json_with_too_many_keys_is_an_error_and_the_connection_goes_on(
     assert f"more than {KEYS} keys" in error["data"]["message"]
 
 
-@needs(IMPATIENCE)
 @pytest.mark.parametrize(
     "half",
     [
-        b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\n",
-        b"POST /api/v1/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+        pytest.param(b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\n", id="handshake", marks=needs(HEADS)),
+        pytest.param(
+            b"POST /api/v1/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", id="body", marks=needs(BODIES)
+        ),
     ],
-    ids=["handshake", "body"],
 )
 async def test_half_a_request_is_not_waited_for(narrow: LiveServer, half: bytes) -> None:
     with socket.create_connection(("127.0.0.1", narrow.port), timeout=5 * PATIENCE) as client:
@@ -176,7 +176,7 @@ async def test_half_a_request_is_not_waited_for(narrow: LiveServer, half: bytes)
     assert answer.startswith(b"HTTP/1.1 408 ") or answer == b""
 
 
-@needs(IMPATIENCE)
+@needs(SILENCE)
 async def test_a_connection_that_says_nothing_is_not_kept_and_one_that_was_let_in_is(
     narrow: LiveServer, world: World
 ) -> None:
