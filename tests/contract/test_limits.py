@@ -265,6 +265,7 @@ async def test_a_limit_holds_for_all_processes_together(survivor: LiveServer, vi
         await (await until(server, world, 101)).close()
 
 
+@pytest.mark.timeout(180)  # its two servers may have to be started first
 async def test_a_killed_process_leaves_no_count_behind_for_longer_than_its_lease(
     survivor: LiveServer, victim: LiveServer, world: World
 ) -> None:
