@@ -21,7 +21,7 @@ OTHER_SERVERS: dict[str, list[str]] = {
     "uvicorn-sansio": [*UVICORN, "--ws", "websockets-sansio"],
     "uvicorn-wsproto": [*UVICORN, "--ws", "wsproto"],
     "hypercorn": ["-m", "hypercorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "1", APPLICATION],
-    "granian": [*GRANIAN, "--port", "{port}", "--http1-header-read-timeout", "2000", APPLICATION],
+    "granian": [*GRANIAN, "--port", "{port}", "--http1-header-read-timeout", "5000", APPLICATION],
 }
 """What follows ``python`` to start each."""
 
