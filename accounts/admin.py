@@ -12,6 +12,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from accounts.members import last_owner
 from accounts.models import Family, Membership, Role, User
+from realtime.versioned_admin import SHOWN, VersionedAdmin, VersionedForm
 
 # Their stock pages show whole refresh tokens, good for signing in as anybody.
 for shown in (OutstandingToken, BlacklistedToken):
@@ -20,7 +21,7 @@ for shown in (OutstandingToken, BlacklistedToken):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin[User]):
+class UserAdmin(VersionedAdmin, DjangoUserAdmin[User]):
     """Django's own, for our user."""
 
     list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff"]
@@ -43,15 +44,16 @@ class MembershipFormSet(BaseInlineFormSet[Membership, Family, Any]):
 
 class MembershipInline(admin.TabularInline[Membership, Family]):
     model = Membership
+    form = VersionedForm
     formset = MembershipFormSet
-    fields = ["user", "role", "is_active", "joined_at"]
+    fields = ["user", "role", "is_active", "joined_at", SHOWN]
     readonly_fields = ["joined_at"]
     autocomplete_fields = ["user"]
     extra = 0
 
 
 @admin.register(Family)
-class FamilyAdmin(admin.ModelAdmin[Family]):
+class FamilyAdmin(VersionedAdmin, admin.ModelAdmin[Family]):
     """Families with their members."""
 
     list_display = ["name", "created_at"]

@@ -6,24 +6,28 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext_lazy as _
 
 from ledger.errors import LedgerError, Refused
+from realtime.versioned_admin import VersionCheck, VersionedAdmin
 
 M = TypeVar("M", bound=Model)
 
 FOLLOWED = "admin/ledger/followed.html"
 """The form of a row whose events staff can follow from there."""
 
+CHANGED_BY_OTHERS = _("Somebody else has changed this since the page was opened: reload it to see what it is now.")
 
-class ListForm(forms.ModelForm[Any]):
+
+class ListForm(VersionCheck):
     """One row of a list that is edited in place: what was changed there is written, and nothing else.
 
     Django compares with the row as it is by then. What others changed since the page was opened would be changed back.
+    What both changed is refused: neither knew what the other had made of it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -35,11 +39,21 @@ class ListForm(forms.ModelForm[Any]):
         """What was left alone counts as it is now, and is checked so."""
         given: dict[str, Any] = super().clean() or self.cleaned_data
         shown = {name for name, field in self.fields.items() if field.show_hidden_initial}
+        for name in shown.intersection(self.changed_data):
+            if self._is_shown_no_longer(name):
+                self.add_error(name, CHANGED_BY_OTHERS)
         kept = (given.keys() & shown).difference(self.changed_data)
         return given | {name: getattr(self.instance, name) for name in kept}
 
+    def _is_shown_no_longer(self, name: str) -> bool:
+        """Whether the field has another value by now than the page showed, and another than was entered."""
+        bound = self[name]
+        field, entered = bound.field, self.cleaned_data.get(name)
+        shown = field.hidden_widget().value_from_datadict(self.data, self.files, bound.html_initial_name)
+        return field.has_changed(bound.initial, shown) and field.has_changed(bound.initial, entered)
 
-class LedgerAdmin(admin.ModelAdmin[M]):
+
+class LedgerAdmin(VersionedAdmin, admin.ModelAdmin[M]):
     """Says on the page what the ledger refused; nothing of the request has happened then.
 
     But for ``long_actions``, which commit as they go: in one transaction they would hold up payments to the end.

@@ -23,6 +23,7 @@ def members_form(family, *rows, new=()):
     """What the browser sends for a family's page."""
     fields = {
         "name": family.name,
+        "shown_version": family.version,
         "memberships-TOTAL_FORMS": len(rows) + len(new),
         "memberships-INITIAL_FORMS": len(rows),
     }
@@ -30,6 +31,7 @@ def members_form(family, *rows, new=()):
         values = {"family": family.pk, **changes}
         if membership is not None:
             values = {"id": membership.pk, "user": membership.user_id, "role": membership.role} | values
+            values["shown_version"] = membership.version
             values.setdefault("is_active", "on")
         fields |= {f"memberships-{index}-{name}": value for name, value in values.items() if value is not None}
     return fields
@@ -99,7 +101,12 @@ def test_a_user_deactivated_on_their_page_is_signed_out(staff, bob, told):
 
     answer = staff.post(
         change_page(bob),
-        {**fields, "date_joined_0": joined.date().isoformat(), "date_joined_1": joined.time().isoformat()},
+        {
+            **fields,
+            "shown_version": page["shown_version"],
+            "date_joined_0": joined.date().isoformat(),
+            "date_joined_1": joined.time().isoformat(),
+        },
     )
 
     assert answer.status_code == 302

@@ -59,8 +59,10 @@ def edited(*rows: Transaction, **changes: str) -> dict[str, Any]:
     }
     for place, row in enumerate(rows):
         columns = {"id": row.pk, "amount": row.amount, "status": row.status, "description": row.description}
-        for name, value in {**columns, "category": row.category, **changes}.items():
+        shown = {**columns, "category": row.category}
+        for name, value in {**shown, **changes}.items():
             form[f"form-{place}-{name}"] = value
+            form[f"initial-form-{place}-{name}"] = shown[name]
     return form
 
 
@@ -114,7 +116,7 @@ def test_a_changed_transaction_is_posted_and_told(
     row = Transaction.objects.create(account=account, amount=1)
     told()
 
-    staff.post(page("transaction_change", row.pk), fields(account, amount="7.00"))
+    staff.post(page("transaction_change", row.pk), fields(account, amount="7.00", shown_version=1))
 
     assert on_it(account) == ("7.00", "7.00")
     assert [each.data["action"] for each in told("TransactionUpdate")] == ["updated"]
@@ -191,7 +193,8 @@ def test_what_the_halves_do_not_share_is_edited_and_the_rest_is_not_offered(
     transfers.create(alice, account, savings, Decimal(5))
     leg = Transaction.objects.get(account=account)
 
-    staff.post(page("transaction_change", leg.pk), {"description": "Saved", "payee": "", "category": "", "amount": "9"})
+    form = {"description": "Saved", "payee": "", "category": "", "amount": "9", "shown_version": 1}
+    staff.post(page("transaction_change", leg.pk), form)
 
     leg.refresh_from_db()
     assert (leg.description, leg.amount) == ("Saved", Decimal(-5))
@@ -208,7 +211,8 @@ def test_transfers_go_through_the_service(staff: Client, account: Account, savin
     staff.post(page("transfer_add"), form)
     made = (on_it(account), on_it(savings))
     transfer = Transfer.objects.get()
-    staff.post(page("transfer_change", transfer.pk), {"amount": "7.00", "description": "More", "date": "2026-01-03"})
+    form = {"amount": "7.00", "description": "More", "date": "2026-01-03", "shown_version": 1}
+    staff.post(page("transfer_change", transfer.pk), form)
     changed = (on_it(account), on_it(savings))
     staff.post(page("transfer_delete", transfer.pk), {"post": "yes"})
 
@@ -269,6 +273,7 @@ def test_a_currency_there_is_not_is_said_in_the_form(staff: Client, account: Acc
         "number": "",
         "shares-TOTAL_FORMS": "0",
         "shares-INITIAL_FORMS": "0",
+        "shown_version": account.version,
     }
 
     response = staff.post(page("account_change", account.pk), form)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from html.parser import HTMLParser
 
 import pytest
 from django.test import Client
@@ -11,35 +10,14 @@ from django.urls import reverse
 
 from accounts.models import Family, User
 from ledger.models import Account, Payee, Rule, Transaction
+from tests.forms import fields_of
 from tests.ledger.conftest import assert_the_law_holds, on_it
-
-
-class _Fields(HTMLParser):
-    """What a browser sends of a page's form when nothing on it is touched."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.values: dict[str, str] = {}
-        self._select = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        name = given.get("name") or ""
-        if tag == "select":
-            self._select = name
-        elif tag == "option" and "selected" in given:
-            self.values[self._select] = given.get("value") or ""
-        elif tag == "input" and given.get("type") != "checkbox":
-            self.values[name] = given.get("value") or ""
-        elif "checked" in given:
-            self.values[name] = given.get("value") or "on"
 
 
 def opened(client: Client, model: str) -> dict[str, str]:
     """The form of a list as the page shows it now."""
     page = client.get(reverse(f"admin:ledger_{model}_changelist")).content.decode()
-    values = {name: value for name, value in _Fields(page).values.items() if name.startswith(("form-", "initial-"))}
+    values = {name: value for name, value in fields_of(page).items() if name.startswith(("form-", "initial-"))}
     assert values
     return values
 

@@ -155,10 +155,10 @@ def test_whom_a_notice_is_for_is_not_changed_on_its_page(
 
     offered = staff.get(address).context["adminform"].form.fields
     chosen = {name: value.format(family=family.pk) for name, value in sent.items()}
-    answer = staff.post(address, {**written(title="Hello you"), **chosen})
+    answer = staff.post(address, {**written(title="Hello you", shown_version=1), **chosen})
 
     assert answer.status_code == 302
-    assert list(offered) == ["level", "title", "message", "expires_at"]
+    assert list(offered) == ["level", "title", "message", "expires_at", "shown_version"]
     notice.refresh_from_db()
     assert (notice.title, notice.user, notice.family) == ("Hello you", bob, None)
     assert [each.topics for each in told()] == [{f"user:{bob.pk}"}]
