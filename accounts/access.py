@@ -46,6 +46,16 @@ def may_manage(user: Someone, family_id: UUID) -> bool:
     return role_in(user, family_id) in MANAGERS
 
 
+def hold_roles(families: QuerySet[Family], users: Collection[UUID] | None = None) -> None:
+    """Let no role in the families change until the transaction ends: those of ``users``, or everybody's.
+
+    To be taken before accounts, as who changes a membership does. Ask for the roles then: they may just have changed.
+    """
+    rows = Membership.objects.filter(family__in=families.values("pk"))
+    rows = rows if users is None else rows.filter(user__in=users)
+    list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
+
+
 class FamilyKind(Kind):
     """What changes for a family, for its active members."""
 

@@ -17,10 +17,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.access import families_of, hold_roles
 from accounts.models import User
 from ledger import access, payloads
 from ledger.api.base import LedgerViewSet, StrictSerializer
-from ledger.api.targets import MAY_NOT_MANAGE, referred, require, writable_family
+from ledger.api.targets import MAY_NOT_MANAGE, hold_accounts, hold_family, referred, require, writable_family
 from ledger.api.writes import atomically
 from ledger.filters import AccountFilter
 from ledger.idempotency import Answer, keyed, once
@@ -84,10 +85,12 @@ class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerVie
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete an account with its transactions. One with transfers is kept: the other side did have them."""
-        atomically(lambda: self._manageable_row().delete())
+        atomically(lambda: self._held_row().delete())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _create(self, given: dict[str, Any]) -> Answer:
+        # All of them: whoever opens an account comes for these, and with some of them in hand that is a deadlock.
+        hold_roles(families_of(self.user).filter(pk=given["family_id"]))
         family = writable_family(self.user, given["family_id"])
         shares = given.get("shared_with", [])
         owner_id = given.get("owner_id", self.user.pk)
@@ -99,7 +102,7 @@ class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerVie
         return Answer(self._answer(made.pk))
 
     def _change(self, given: dict[str, Any]) -> Any:
-        row = self._manageable_row()
+        row = self._held_row(given.get("owner_id"))
         values = {name: value for name, value in given.items() if name != "shared_with"}
         self._check(row.family_id, given.get("owner_id"), given.get("shared_with", []))
         for name, value in values.items():
@@ -114,6 +117,13 @@ class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerVie
         # Not looked for among what the user sees: who hands over a private account no longer sees it.
         row = Account.objects.select_related("balance_row").prefetch_related("shares").get(pk=id)
         return payloads.account_data(row, full_number=access.may_see_full_number(self.user, row))
+
+    def _held_row(self, *owner_ids: UUID | None) -> Account:
+        """The account, read once it is held, and with it what its user and its owner to be may do in the family."""
+        row = self._manageable_row()
+        hold_family(self.user, row.family_id, *(id for id in owner_ids if id is not None))
+        hold_accounts(self.user, [row.pk])
+        return self._manageable_row()
 
     def _manageable_row(self) -> Account:
         row: Account = self.get_object()

@@ -6,6 +6,7 @@ Separate because who may send one is a matter of whom it goes to.
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -19,7 +20,7 @@ from accounts.access import families_of, may_manage
 from accounts.models import Family, User
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
-from ledger.api.targets import found, require
+from ledger.api.targets import found, hold_family, require
 from ledger.filters import NotificationFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Notification
@@ -84,7 +85,8 @@ class NotificationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ledg
             return {"user": found(User.objects.filter(is_active=True), user_id)}
         return {}
 
-    def _family(self, id: object) -> Family:
+    def _family(self, id: UUID) -> Family:
+        hold_family(self.user, id)
         family = found(Family.objects.all() if self.user.is_staff else families_of(self.user), id)
         require(self.user.is_staff or may_manage(self.user, family.pk), MAY_NOT_SEND)
         return family

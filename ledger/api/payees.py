@@ -20,7 +20,7 @@ from accounts.access import families_of, may_write
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.errors import Conflict
-from ledger.api.targets import found, hold, require, writable_family
+from ledger.api.targets import found, hold, hold_family, require, writable_family
 from ledger.api.writes import atomically
 from ledger.filters import PayeeFilter
 from ledger.idempotency import Answer, keyed, once
@@ -76,7 +76,7 @@ class PayeeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewS
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a payee; its transactions lose the name."""
-        atomically(lambda: self._writable_row().delete())
+        atomically(lambda: self._row_with_right_held().delete())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
@@ -98,6 +98,7 @@ class PayeeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewS
         return Response(SuggestionsSerializer({"description": wanted["description"], "suggestions": rows}).data)
 
     def _create(self, given: dict[str, Any]) -> Answer:
+        hold_family(self.user, given["family_id"])
         family = writable_family(self.user, given["family_id"])
         made = Payee(**{**given, "family_id": family.pk})
         return Answer(self._saved(made))
@@ -117,8 +118,13 @@ class PayeeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewS
         return self.answer(row)
 
     def _held_row(self) -> Payee:
-        hold(self._writable_row())
+        hold(self._row_with_right_held())
         return self._writable_row()  # as it is now
+
+    def _row_with_right_held(self) -> Payee:
+        """The payee, read once nobody changes any more what the user may do with it."""
+        hold_family(self.user, self._writable_row().family_id)
+        return self._writable_row()
 
     def _writable_row(self) -> Payee:
         row: Payee = self.get_object()

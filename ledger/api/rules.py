@@ -21,7 +21,7 @@ from accounts.access import may_write
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
-from ledger.api.targets import hold, referred, require, writable_family
+from ledger.api.targets import hold, hold_accounts, hold_family, referred, require, writable_family
 from ledger.api.writes import atomically, persistently
 from ledger.filters import RuleFilter
 from ledger.idempotency import Answer, keyed, once
@@ -93,6 +93,7 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
         return Response(RuleRunSerializer(run).data)
 
     def _create(self, given: dict[str, Any]) -> Answer:
+        self._hold_rights(given["family_id"], given.get("account_id"))
         family = writable_family(self.user, given["family_id"])
         made = Rule(**given, created_by=self.user)
         self._check(made, given, family.pk)
@@ -100,7 +101,7 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
         return Answer(self.answer(made))
 
     def _change(self, given: dict[str, Any]) -> Any:
-        row = self._held_row()
+        row = self._held_row(given.get("account_id"))
         for name, value in given.items():
             setattr(row, name, value)
         self._check(row, given, row.family_id)
@@ -108,9 +109,16 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
             row.save(update_fields=[name.removesuffix("_id") for name in given])
         return self.answer(row)
 
-    def _held_row(self, *, to_delete: bool = False) -> Rule:
-        hold(self._writable_row(), to_delete=to_delete)
-        return self._writable_row()  # as it is now, and if it is still in sight
+    def _held_row(self, target_id: UUID | None = None, *, to_delete: bool = False) -> Rule:
+        """The rule as it is now, if it is still in sight: held, with the account that it is for, or is to be for."""
+        row = self._writable_row()
+        self._hold_rights(row.family_id, row.account_id, target_id)
+        hold(row, to_delete=to_delete)
+        return self._writable_row()
+
+    def _hold_rights(self, family_id: UUID, *account_ids: UUID | None) -> None:
+        hold_family(self.user, family_id)
+        hold_accounts(self.user, [id for id in account_ids if id is not None])
 
     def _writable_row(self) -> Rule:
         row: Rule = self.get_object()

@@ -5,9 +5,10 @@ Separate so that "unknown" and "forbidden" cannot come apart: every resource fin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import TypeVar
+from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.exceptions import ValidationError as InvalidValue
@@ -17,12 +18,13 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 
-from accounts.access import families_of, may_write
+from accounts.access import families_of, hold_roles, may_write
 from accounts.models import Family, User
 from ledger import access
 from ledger.errors import AmountRefused
 from ledger.models import Account
 from ledger.money import check_amount, check_credit
+from ledger.services import balances, touched
 from realtime.publishing import PublishingModel, locked_row
 
 Row = TypeVar("Row", bound=Model)
@@ -56,7 +58,7 @@ def require(allowed: bool, reason: StrPromise | str = MAY_NOT_WRITE) -> None:
 def writable_account(user: User, id: object) -> Account:
     """Return an account that the user may write transactions on."""
     account = found(access.visible_accounts(user), id)
-    require(access.may_write_account(user, account))
+    require(may_write(user, account.family_id))
     return account
 
 
@@ -65,6 +67,24 @@ def writable_family(user: User, id: object) -> Family:
     family = found(families_of(user), id)
     require(may_write(user, family.pk))
     return family
+
+
+def hold_family(user: User, id: UUID, *others: UUID) -> None:
+    """Let nobody change what the user, or one of the ``others``, may do in the family until the transaction ends.
+
+    Nothing is held of a family that the user is not in. Ask for rights only then: they may just have been taken away.
+    """
+    hold_roles(families_of(user).filter(pk=id), [user.pk, *others])
+
+
+def hold_accounts(user: User, ids: Collection[UUID]) -> None:
+    """Let nobody change those of the accounts that the user sees, or what the user may do on them.
+
+    Until the transaction ends. Find them again then: one may just have been closed, or have gone out of sight.
+    """
+    seen = access.visible_accounts(user).filter(pk__in=ids)
+    hold_roles(Family.objects.filter(pk__in=seen.values("family")), [user.pk])
+    balances.lock(touched.of_accounts(seen), router.db_for_write(Account))
 
 
 def exact(field: str, amount: Decimal, currency: str) -> Decimal:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db import router
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -19,13 +18,12 @@ from rest_framework.response import Response
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
-from ledger.api.targets import exact, referred, require, writable_account
+from ledger.api.targets import exact, hold_accounts, referred, require, writable_account
 from ledger.api.writes import atomically
 from ledger.filters import TransactionFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Account, Payee, Transaction
 from ledger.serializers import TransactionSerializer
-from ledger.services import balances, touched
 
 
 class TransactionInput(StrictSerializer):
@@ -71,6 +69,7 @@ class TransactionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ledge
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _create(self, given: dict[str, Any]) -> Answer:
+        hold_accounts(self.user, [given["account_id"]])
         account = writable_account(self.user, given["account_id"])
         self._check(given, given["amount"], account)
         made = Transaction(**{**given, "account": account}, created_by=self.user)
@@ -93,10 +92,7 @@ class TransactionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ledge
         held: set[UUID] = set()
         while row.account_id not in held:  # once more where it was moved while we waited
             held.add(row.account_id)
-            both = touched.by_ids(held)
-            if target_id is not None:
-                both |= touched.of_accounts(access.visible_accounts(self.user).filter(pk=target_id))
-            balances.lock(both, router.db_for_write(Transaction))
+            hold_accounts(self.user, held if target_id is None else {*held, target_id})
             row = self._required_row()
         return row
 

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
-from ledger.api.targets import exact, require, writable_account
+from ledger.api.targets import exact, hold_accounts, require, writable_account
 from ledger.api.writes import atomically
 from ledger.filters import TransferFilter
 from ledger.idempotency import Answer, keyed, once
@@ -72,6 +72,7 @@ class TransferViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerVi
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _create(self, given: dict[str, Any]) -> Answer:
+        hold_accounts(self.user, [given["from_account_id"], given["to_account_id"]])
         source = writable_account(self.user, given["from_account_id"])
         target = writable_account(self.user, given["to_account_id"])
         amount = exact("amount", given["amount"], source.currency)
@@ -84,6 +85,12 @@ class TransferViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerVi
         return self.answer(transfers.change(row, **given))
 
     def _writable_row(self) -> Transfer:
+        """The transfer, read once both of its accounts are held: nobody changes it now, or who may."""
+        row = self._required_row()
+        hold_accounts(self.user, [row.from_account_id, row.to_account_id])
+        return self._required_row()
+
+    def _required_row(self) -> Transfer:
         row: Transfer = self.get_object()
         for end in (row.from_account, row.to_account):
             require(access.may_write_account(self.user, end))

@@ -96,5 +96,6 @@ def test_writing_a_transaction_asks_little_more_than_saving_it(api, bob, account
     with CaptureQueriesContext(connection) as posted:
         assert client.post("transactions", body).status_code == 201
 
-    # Who asks, the account, the right to write in its family, that it is seen; and two savepoints of two queries each.
+    # Who asks; the right to write and the account, each of which is held and then looked at; and two savepoints of two
+    # queries each, of which saving has one.
     assert len(posted) - len(saved) <= 8
