@@ -114,14 +114,15 @@ class Again:
 async def give_again(follower: Follower, member: Member, *, behind: int = 0, upto: int | None = None) -> None:
     """Send ``member`` what stands behind a place and its user has not acknowledged on any client.
 
-    Up to the place ``upto``, or up to the member's own: what comes later it is sent by its replay. Raises
-    ProtocolError ``unavailable`` when this process cannot come as far as the client in time.
+    Up to the place ``upto``, or up to the member's own: what comes later it is sent by its replay. Nothing more is read
+    for one that is closed or whose client has left. Raises ProtocolError ``unavailable`` when this process cannot come
+    as far as the client in time.
     """
     state, epoch, next_place = member.state, member.state.epoch, behind
     upto = state.position if upto is None else upto
     if not await follower.reach(upto):
         raise ProtocolError("unavailable")
-    while follower.epoch == epoch:  # else it will be told to start over, and this as well
+    while follower.epoch == epoch and member.is_open:  # another: it will be told to start over, and this as well
         found = await follower.again.due(state.user_id, tuple(state.topics), next_place, upto)
         for entry in found.entries:
             if _may_be_given(follower, member, entry):
@@ -145,7 +146,12 @@ async def give_all_again(follower: Follower, members: Sequence[Member], upto: in
 def _may_be_given(follower: Follower, member: Member, entry: Entry) -> bool:
     """Whether, in this moment, the client may still be sent it: neither acknowledged nor out of its sight meanwhile."""
     state = member.state
-    if state.ended or entry.topic not in state.topics or follower.again.settled.has(state.user_id, entry.position):
+    if (
+        not member.is_open
+        or state.ended
+        or entry.topic not in state.topics
+        or follower.again.settled.has(state.user_id, entry.position)
+    ):
         return False
     if state.live:
         return True

@@ -69,8 +69,8 @@ class _Joining:
         follower = self._hub.follower
         # As far as the topic was counted, too: nothing that counts as sent may come after it was said to be.
         until = max(self._position, self._head) if self._histories == follower.histories else 0
-        if not await follower.reach(until) or not self._hub.has(self._member):
-            raise ProtocolError("unavailable")  # the latter: it is being closed, or looked at again
+        if not await follower.reach(until) or not self._is_there():
+            raise ProtocolError("unavailable")
         here, rest = follower.place, follower.since(self._position)
         if here.epoch != self._epoch or self._histories != follower.histories:
             await self._change_history(here)
@@ -91,6 +91,10 @@ class _Joining:
         self._hub.stand(self._member)
         self._member.reset(reason, {self._topic: self.seq})
 
+    def _is_there(self) -> bool:
+        """Whether there is anybody to be sent something: neither closed nor being looked at again, nor gone."""
+        return self._hub.has(self._member) and self._member.is_open
+
     async def _change_history(self, here: Cursor) -> None:
         """Go on at the head of another history, once this process follows it too."""
         start = await run_db(_now, self._topic)
@@ -105,6 +109,8 @@ class _Joining:
             self._start_over(await run_db(_now, self._topic), "trimmed")
         elif self._changes == self._member.state.changes:  # else the right is looked at before anything is sent
             for entry in page.entries:
+                if not self._is_there():
+                    return
                 self._send([entry])
                 await self._member.flushed()
             self._position = here.position if len(page.entries) < conf.PAGE else page.entries[-1].position

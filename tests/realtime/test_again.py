@@ -571,6 +571,36 @@ async def test_what_is_missing_of_a_replay_is_given_again(alice: User, smith: To
     assert member.given == [(1, False), (2, True), (3, False), (4, False)]
 
 
+async def test_nothing_more_is_given_again_or_read_for_who_is_gone(
+    alice: User, smith: Topic, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.REALTIME = {**settings.REALTIME, "PAGE": 2}
+    reads, read = [], again._read
+
+    def counted(asks: Any) -> Any:
+        reads.append(asks)
+        return read(asks)
+
+    class Leaver(Guest):
+        async def flushed(self) -> None:
+            self.is_open = False
+
+    def write() -> None:
+        for number in range(1, 6):
+            notice(number, smith)
+        sequence()
+
+    await run_db(write)
+    async with standing() as here:
+        admitted = await admit(here.follower, scope_of(await run_db(token_of, alice)), lambda _: Wanted(), None)
+        member = Leaver(here, admitted.opening.state)
+        monkeypatch.setattr(again, "_read", counted)
+        await give_again(here.follower, member)
+        await give_again(here.follower, member)
+
+    assert (member.given, len(reads)) == ([(1, False)], 1)
+
+
 def prune_all() -> None:
     Event.objects.update(timestamp=timezone.now() - timedelta(days=30))
     log.prune(timezone.now() - timedelta(days=1))

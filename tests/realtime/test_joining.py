@@ -375,6 +375,36 @@ async def test_who_leaves_while_a_topic_is_taken_up_leaves_no_trace(alice: User,
         assert not hub.members.users
 
 
+@pytest.mark.parametrize("where", ["in the log", "in the tail"])
+async def test_nothing_more_is_read_for_who_is_gone_while_a_topic_is_taken_up(
+    alice: User, smith: Topic, settings: Settings, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    if where == "in the tail":
+        settings.REALTIME = {**settings.REALTIME, "TAIL_EVENTS": 1000}
+    reads, read = [], log.read
+
+    def counted(*args: Any, **options: Any) -> log.Page:
+        reads.append(args)
+        return read(*args, **options)
+
+    async with standing() as hub:
+        member = await connect(hub, alice)
+        seq = await seq_of(smith)
+        await grow(hub, *range(1, 30), to=[smith])
+
+        async def leave() -> None:
+            member.is_open = len(member.said) < 2
+
+        member.between_pages = leave
+        monkeypatch.setattr(joining.log, "read", counted)
+        with pytest.raises(ProtocolError) as refused:
+            await join_topic(hub, member, alice, smith, after=seq)
+
+    assert refused.value.code == "unavailable"
+    assert (member.said, len(reads)) == ([1, 2], 1)
+    assert not hub.members.on(smith)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 async def test_whoever_subscribes_while_the_log_grows_gets_everything_once_and_in_order(
