@@ -168,6 +168,17 @@ def pages(state: Subscriber, head: log.Head) -> Iterator[tuple[list[tuple[Entry,
             state.advance(head.position, head.check)
 
 
+def history_problem(head: log.Head) -> Reason | None:
+    """Why what was read up to ``head`` may be of two histories; None if the log still holds that place.
+
+    To be asked last, of what was read page by page: a restored log may bear the name it had before.
+    """
+    if log.check_at(head.position) == head.check:
+        return None
+    now = log.head()
+    return "trimmed" if now.epoch == head.epoch and now.floor > head.position else "epoch"
+
+
 def _granted(user: Any, wanted: Wanted) -> frozenset[topics.Topic]:
     named = topics.readable(user, wanted.named)
     if named != wanted.named:

@@ -37,7 +37,7 @@ from realtime.protocol.frame import Frame
 from realtime.protocol.reading import Unreadable, read_json
 from realtime.protocol.subscriber import Deliver, Reason
 from realtime.receipts import NOTHING_DUE, Due, confirm, due
-from realtime.resume import Opening, open_subscriber, pages
+from realtime.resume import Opening, history_problem, open_subscriber, pages
 from realtime.snapshots import HEADER
 from realtime.tokens import Credentials, authenticate_request, recheck
 from realtime.transports.openapi import (
@@ -114,9 +114,8 @@ class EventsView(TransportView):
         if opening.reset is not None:
             return _answer_reset(opening, opening.reset)
         again = _again(opening, cursor, limit)
-        if again.behind is not None or len(again.entries) == limit:
-            return _answer_events(opening, cursor, again, [], limit)
-        events, problem = _collect(opening, limit - len(again.entries))
+        events, problem = _collect(opening, limit, again)
+        problem = problem or history_problem(opening.head)
         if problem is not None:
             return _answer_reset(open_subscriber(who, wanted, None), problem)
         return _answer_events(opening, cursor, again, events, limit)
@@ -168,9 +167,12 @@ class Acks(msgspec.Struct, forbid_unknown_fields=True):
     message_ids: Annotated[list[UUID], msgspec.Meta(max_length=1000)]
 
 
-def _collect(opening: Opening, limit: int) -> tuple[list[Entry], Reason | None]:
-    """At most one entry more than ``limit``: it shows that there are more."""
+def _collect(opening: Opening, limit: int, again: Due) -> tuple[list[Entry], Reason | None]:
+    """At most one entry more than there is room for beside ``again``: it shows that there are more."""
     events: list[Entry] = []
+    if again.behind is not None or len(again.entries) == limit:
+        return events, None
+    limit -= len(again.entries)
     for page, problem in pages(opening.state, opening.head):
         if problem is not None:
             return [], problem

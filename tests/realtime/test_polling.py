@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import islice
 from uuid import UUID
 
 import pytest
@@ -17,7 +18,9 @@ from realtime import log, tickets
 from realtime.models import Receipt, SpentTicket
 from realtime.outbox import publish
 from realtime.protocol.cursor import Cursor
+from realtime.transports import polling
 from tests.realtime.conftest import bearer, tell, until_sequenced
+from tests.realtime.recorder import restore
 
 NOWHERE = "family:00000000-0000-0000-0000-000000000000"
 
@@ -489,3 +492,55 @@ def test_a_credential_in_the_query_is_no_param_of_a_resource(http, alice):
 def test_the_params_of_a_snapshot_are_checked(refusal, alice):
     assert refusal("/api/v1/snapshot", alice, resource="account_balance") == (400, "invalid_data")
     assert refusal("/api/v1/snapshot", alice, resource="credit_balance", colour="blue") == (400, "invalid_data")
+
+
+@pytest.mark.parametrize("limit", [4, 100])
+@pytest.mark.parametrize("pages_before", [0, 1, 2])
+def test_a_poll_in_which_the_log_is_restored_under_its_old_name_is_a_reset(
+    poll, alice, settings, monkeypatch, pages_before, limit
+):
+    """A dump is put back while the poll is answered, and the log grows past its old end under the name it had."""
+    settings.REALTIME = {**settings.REALTIME, "PAGE": 2}
+    begin, cursor = log.head(), poll(alice)["cursor"]
+    tell_all(alice, range(1, 7))
+    until_sequenced()
+    pages = polling.pages
+
+    def pages_of_two_histories(state, head):
+        whole = pages(state, head)
+        yield from islice(whole, pages_before)
+        restore(begin.position)
+        tell_all(alice, range(11, 18))
+        yield from whole
+
+    monkeypatch.setattr(polling, "pages", pages_of_two_histories)
+    answer = poll(alice, cursor=cursor, limit=limit)
+
+    assert [reset["data"]["reason"] for reset in answer["reset"]] == ["epoch"]
+    assert (answer["events"], place_of(answer["cursor"])) == ([], log.present_cursor())
+
+
+def test_a_poll_that_gives_again_while_the_log_is_restored_is_a_reset(poll, alice, monkeypatch):
+    begin = log.head()
+    tell(alice, ack=True, n=1)
+    until_sequenced()
+    due = polling.due
+
+    def due_in_another_history(*args):
+        restore(begin.position)
+        tell_all(alice, [2], ack=True)
+        return due(*args)
+
+    monkeypatch.setattr(polling, "due", due_in_another_history)
+    answer = poll(alice)
+
+    assert [reset["data"]["reason"] for reset in answer["reset"]] == ["epoch"]
+    assert (answer["events"], place_of(answer["cursor"])) == ([], log.present_cursor())
+
+
+def tell_all(user, numbers, **options):
+    """Publish, and give all of it its place."""
+    for n in numbers:
+        tell(user, n=n, **options)
+    while log.sequence():
+        pass
