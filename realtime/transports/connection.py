@@ -230,9 +230,14 @@ class Connection(ABC):
         if self.hub.draining:
             self.drain()
         elif self.hub.has(self):
+            self.begin_to_hear()
             self._take_up_gains()
         elif self.state.ended and not self.closing:
             await self._look_again()
+
+    @abstractmethod
+    def begin_to_hear(self) -> None:
+        """Count both sides' silence from now on, the end of a replay: in it nobody is pinged."""
 
     @contextmanager
     def closed_by_errors(self, work: str) -> Iterator[None]:

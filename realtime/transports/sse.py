@@ -142,6 +142,9 @@ class Stream(Connection):
             self.loop.call_later(CLOSE_GRACE, self._end)
             self.help(self._end_when_sent())
 
+    def begin_to_hear(self) -> None:
+        self._next_keepalive = self.loop.time() + conf.SSE_KEEPALIVE
+
     def beat(self, now: float) -> float:
         """Keep proxies open and the client's cursor fresh; say when to look again."""
         expiry = super().beat(now)

@@ -85,9 +85,6 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             await self._open(scope)
             self.scope = self.query = scope = None
             await self.catch_up()
-            # Only now: while it replays, nobody is pinged, and what a client says that reads slowly is not read either.
-            self.heard = self.loop.time()
-            self.next_ping = self.heard + conf.HEARTBEAT_INTERVAL
             # Here, and not in a coroutine of its own: its frame would be kept for as long as the connection lasts.
             while (message := await receive())["type"] != "websocket.disconnect":
                 await self._hear(message)
@@ -135,6 +132,11 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             self.outlet = WireOutlet(self.wire, self.base_send, self._fault, self.hub.heart)
         await self.base_send({"type": "websocket.accept", "subprotocol": subprotocol})
         self.say(self.greeting())
+
+    def begin_to_hear(self) -> None:
+        # What a client says that reads slowly is not read either, while it replays.
+        self.heard = self.loop.time()
+        self.next_ping = self.heard + conf.HEARTBEAT_INTERVAL
 
     async def _hear(self, message: Any) -> None:
         self.heard = self.loop.time()

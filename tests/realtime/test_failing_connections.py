@@ -23,8 +23,8 @@ from realtime.hub import hub
 from realtime.relay import relay
 from realtime.threads import run_db
 from realtime.transports import commands, connection
-from realtime.transports.websocket import CLOSE_GRACE
-from tests.realtime.recorder import announce, sequence
+from realtime.transports.websocket import CLOSE_GRACE, RealtimeConsumer
+from tests.realtime.recorder import announce, sequence, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -185,3 +185,30 @@ async def test_a_slow_client_gets_its_last_word_from_such_a_server_too(
             ended = await closed(opened)
 
     assert ended == (4410, "too_slow")
+
+
+async def test_who_was_looked_at_again_is_not_closed_for_its_silence_in_the_replay(
+    served: None, charlie: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay = connection.replay
+
+    async def lasting(here: Any, member: Any, *arguments: Any) -> None:
+        if again:  # as if it had begun an hour ago
+            member.heard = member.next_ping = member.loop.time() - 3600
+        await replay(here, member, *arguments)
+
+    again: list[bool] = []
+    monkeypatch.setattr(connection, "replay", lasting)
+    monkeypatch.setattr(RealtimeConsumer, "who", lambda self: User.objects.get(pk=charlie.pk))
+    async with socket(charlie) as opened:
+        await next_of(opened, "Connected")
+        await until(lambda: bool(hub().members.everybody()))
+        (member,) = hub().members.everybody()
+        again.append(True)
+        await run_db(sign_out, charlie.pk)
+        await announce(hub())
+        await until(lambda: hub().has(member))
+
+        member.beat(member.loop.time())
+
+        assert member.is_open
