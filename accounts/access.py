@@ -130,8 +130,14 @@ def hold_sight(keys: Collection[UUID], using: str) -> None:
 
 
 def make_way(keys: Collection[UUID], using: str) -> None:
-    """Before users are deleted, lock what tells what they see, then have what stays refer to them no more."""
+    """Before users are deleted, lock what tells what they see, then have what stays refer to them no more.
+
+    And the users, before anybody looks at what goes with them: what came to refer to them until then does, and nothing
+    comes any more.
+    """
     hold_sight(keys, using)
+    users = User.objects.using(using).filter(pk__in=keys).order_by("pk")
+    list(users.select_for_update(of=("self",)).values_list("pk"))
     for _, let_go in _ahead:
         let_go(User.objects.filter(pk__in=keys), using)
 

@@ -57,9 +57,7 @@ def add(family_id: UUID, username: str, role: str, *, by: User) -> Membership:
     with transaction.atomic():
         family = _locked(family_id)
         _authorize(family, by, role)
-        user = User.objects.filter(username=username, is_active=True).first()
-        if user is None:
-            raise ValidationError({"username": [_("There is no active user of that name.")]})
+        user = _held_user(family, username)
         membership = Membership.objects.filter(family=family, user=user).first()
         if membership is not None and membership.is_active:
             raise Conflict(_("This user is a member already."), "already_member")
@@ -108,6 +106,19 @@ def _locked(family_id: UUID) -> Family:
     if family is None:
         raise NotFound
     return family
+
+
+def _held_user(family: Family, username: str) -> User:
+    """The active user of that name, held: who deletes them, or has begun to, comes before this or after it."""
+    found = User.objects.filter(username=username, is_active=True)
+    if (user := found.first()) is not None:
+        # In the order of who deletes them: the membership, if there is one, what it shows, and only then the user.
+        access.hold_roles(Family.objects.filter(pk=family.pk), [user.pk])
+        access.topics_through(user, family.pk)
+        user = found.filter(pk=user.pk).select_for_update(no_key=True).first()
+    if user is None:
+        raise ValidationError({"username": [_("There is no active user of that name.")]})
+    return user
 
 
 def _authorize(family: Family, by: User, *roles: str) -> None:

@@ -8,9 +8,13 @@ from decimal import Decimal
 from threading import Event
 
 import pytest
-from django.db import connection, transaction
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import IntegrityError, connection, transaction
+from rest_framework.exceptions import ValidationError
 
+from accounts import members
 from accounts.models import Family, Membership, User
+from accounts.sessions import sign_out
 from accounts.topics import family_topic
 from config.services.waiting import wait_until
 from ledger.models import Account, AccountShare, Transaction
@@ -33,6 +37,10 @@ def come_back(family: Family, account: Account, user: User) -> None:
 
 def join(family: Family, account: Account, user: User) -> None:
     Membership.objects.create(family=family, user_id=user.pk, role="member")
+
+
+def join_by_invitation(family: Family, account: Account, user: User) -> None:
+    members.add(family.pk, user.username, "member", by=account.owner)
 
 
 def hide(family: Family, account: Account, user: User) -> None:
@@ -195,6 +203,54 @@ def test_who_comes_to_an_account_and_who_comes_to_its_shares_wait_for_each_other
         lambda: one(family, account, charlie),
         lambda: other(family, account, charlie),
     )
+
+
+@pytest.mark.parametrize("joins", [join_by_invitation, join])
+@pytest.mark.parametrize("is_first", [True, False], ids=["joins, then is deleted", "is deleted, then joins"])
+def test_who_joins_while_they_are_deleted_ends_as_if_one_had_come_after_the_other(
+    joins: Change, is_first: bool, family: Family, alice: User, bob: User, charlie: User
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite no two transactions write at the same time")
+    account = Account.objects.create(family=family, owner=alice, name="Everyday", currency="EUR")
+    share(family, account, charlie)  # so that both come for the account
+    refused: list[str] = []
+
+    def joined() -> None:
+        try:
+            joins(family, account, charlie)
+        except (IntegrityError, ObjectDoesNotExist, ValidationError) as error:
+            refused.append(type(error).__name__)
+
+    both = joined, lambda: delete_user(family, account, charlie)
+    queue_behind(lambda: leave(family, account, bob), *both[:: 1 if is_first else -1])
+
+    assert bool(refused) is not is_first
+    assert joins is join or set(refused) <= {"ValidationError"}
+    assert not User.objects.filter(pk=charlie.pk).exists()
+    assert not Membership.objects.filter(user=charlie.pk).exists()
+
+
+def test_who_was_made_a_member_when_their_deletion_had_begun_is_deleted_with_that(
+    family: Family, alice: User, charlie: User
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite no two transactions write at the same time")
+    account = Account.objects.create(family=family, owner=alice, name="Everyday", currency="EUR")
+
+    begun = Event()
+    with beside(lambda: begun.wait(PATIENCE) and User.objects.get(pk=charlie.pk).delete()) as deleted:
+        with transaction.atomic():
+            sign_out(charlie.pk)  # holds the user, though not from who refers to them
+            begun.set()
+            wait_until(somebody_waits, PATIENCE, lambda: "the deletion did not come to the user")
+            with beside(lambda: join(family, account, charlie)) as joined:
+                joined.result(PATIENCE)
+        deleted.result(PATIENCE)
+
+    assert not User.objects.filter(pk=charlie.pk).exists()
+    assert not Membership.objects.filter(user=charlie.pk).exists()
+    assert said_of(charlie)[str(family_topic(family.pk))] == "lost"
 
 
 def deactivate(user: User) -> None:

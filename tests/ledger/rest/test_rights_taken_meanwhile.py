@@ -14,6 +14,7 @@ from accounts.models import Membership, User
 from config.services.waiting import wait_until
 from ledger.models import Account, Notification, Payee, Rule, Transaction, Transfer
 from tests.ledger.conftest import assert_the_law_holds
+from tests.ledger.test_rights_at_once import queue_behind
 from tests.realtime.concurrently import PATIENCE, beside, somebody_waits
 
 pytestmark = pytest.mark.usefixtures("committed", "_postgresql")
@@ -180,6 +181,23 @@ def test_a_user_who_is_deactivated_meanwhile_writes_nothing(api, bob, things):
 
     assert answer.status_code == 404
     assert Transaction.objects.filter(transfer=None).count() == 1
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["writes, then is deleted", "is deleted, then writes"])
+def test_who_writes_with_a_key_while_they_are_deleted_waits_and_not_for_ever(
+    api, account, adam, alice, things, is_first
+):
+    client, body = api(adam), {"account_id": str(account.pk), "amount": "-1.00"}
+    answers = []
+
+    def write():
+        answers.append(client.post("transactions", body, **{"Idempotency-Key": "once"}).status_code)
+
+    both = write, lambda: User.objects.filter(pk=adam.pk).delete()
+    queue_behind(lambda: Account.objects.filter(pk=account.pk).update(name="Held"), *both[:: 1 if is_first else -1])
+
+    assert answers == [201 if is_first else 404]
+    assert not User.objects.filter(pk=adam.pk).exists()
 
 
 def test_two_accounts_that_are_opened_at_once_wait_for_each_other_and_not_for_ever(api, family, alice, bob, things):
