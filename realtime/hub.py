@@ -92,14 +92,10 @@ class Hub:
             return state.live
         if not follower.started or state.epoch != follower.epoch or state.position > follower.position:
             return False
-        if state.position != follower.position:
-            rest = follower.since(state.position, [*state.topics, state.control])
-            if rest is None or not fits(rest, state.topics):
-                return False
-            for entry in rest:
-                self._offer(member, entry, replayed=True)
-        if state.ended or not member.is_open:
-            return False  # what stands behind that is for nobody, until the transport has looked again
+        if state.position != follower.position and not self._send_rest(member):
+            return False
+        if state.ended or member.waits or not member.is_open:
+            return False  # what stands behind that is for nobody, until the transport has looked again, or taken up
         state.advance(follower.position, follower.check)
         state.epoch = follower.epoch  # equal already; now it is one text for all
         state.go_live()
@@ -108,6 +104,17 @@ class Hub:
             self._enter(member, topic)
         self.heart.add(member)
         metrics.subscribers.labels(member.transport).inc()
+        return True
+
+    def _send_rest(self, member: Member) -> bool:
+        """Send a member what it lacks, up to where it gains a topic; False where memory lacks some, or it is much."""
+        state = member.state
+        rest = self.follower.since(state.position, [*state.topics, state.control])
+        if rest is None or not fits(rest, state.topics):
+            return False
+        for entry in rest:
+            if not member.waits:
+                self._offer(member, entry, replayed=True)
         return True
 
     def leave(self, member: Member) -> None:

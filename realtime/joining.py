@@ -27,6 +27,8 @@ async def join_topic(
 ) -> tuple[int, int]:
     """Replay what came after seq ``after``, or behind position ``behind``, then join; return (seq, replayed).
 
+    A member that leaves the hub meanwhile, to take up what it gained, is waited for.
+
     Whoever asks for neither gets what comes from now on. A replay that cannot be whole is a Reset first. Raises
     ProtocolError: ``forbidden``, or ``unavailable`` when this process lags too far or the member has left the hub.
     """
@@ -67,6 +69,8 @@ class _Joining:
     async def is_done(self) -> bool:
         """Go one step further; True once the member hears the topic live."""
         follower = self._hub.follower
+        if not self._is_there():
+            await self._member.back()
         # As far as the topic was counted, too: nothing that counts as sent may come after it was said to be.
         until = max(self._position, self._head) if self._histories == follower.histories else 0
         if not await follower.reach(until) or not self._is_there():

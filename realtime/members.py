@@ -48,6 +48,10 @@ class Member(Protocol):
         """Whether it may be sent anything more: neither closing, nor given up, nor gone."""
 
     @property
+    def waits(self) -> bool:
+        """Whether it was given topics that it has not taken up yet: until then it is sent nothing of the log."""
+
+    @property
     def unsent(self) -> int:
         """Bytes that were sent and that the client has not taken."""
 
@@ -64,7 +68,13 @@ class Member(Protocol):
         """Say that topics were taken away."""
 
     def gained(self, topics: Iterable[str], position: int) -> None:
-        """Take up those of the topics that the client should have, from ``position`` on."""
+        """Take note of topics of which the client should have some, from ``position`` on, where it stands now."""
+
+    async def take_up(self) -> None:
+        """Join what was gained, and say so. Called before anything else is sent."""
+
+    async def back(self) -> None:
+        """Wait until it has joined the hub again, where it left to take up what it gained, or to be looked at."""
 
     def ended(self) -> None:
         """Close for good: signed out or deactivated."""

@@ -81,13 +81,15 @@ def open_subscriber(who: Who, wanted: Wanted, cursor: Cursor | None, since: int 
 async def replay(hub: Hub, member: Member, who: Who, wanted: Wanted, history: History | None = None) -> None:
     """Send ``member`` what it lacks, page by page, and join it to the hub; stop where its sessions ended.
 
-    Also where it is closed or given up, or its client has left: what it did not take it comes back for.
+    Also where it is closed or given up, or its client has left: what it did not take it comes back for. What it gains
+    on the way it takes up there, before it is sent what comes later.
 
     ``history`` is the one that the follower stood in before the member's place was read: by default, the present one.
     Raises ProtocolError ``unavailable`` when this process cannot come as far as the client in time.
     """
     before, placed = history or hub.follower.history, member.state
     while True:
+        await member.take_up()
         now = hub.follower.history
         if now != before:
             # A restored log bears the name it had before, and the client's place may be one of that time.
@@ -126,7 +128,7 @@ async def _replay_page(hub: Hub, member: Member, who: Who, wanted: Wanted) -> No
     if here.epoch != state.epoch:  # the client is newer than this process
         if not await follower.outlive(here.epoch):
             raise ProtocolError("unavailable")
-    elif len(page.entries) < conf.PAGE and not state.ended:
+    elif len(page.entries) < conf.PAGE and not (state.ended or member.waits):
         state.advance(here.position, here.check)
 
 
@@ -134,8 +136,8 @@ async def _send(hub: Hub, member: Member, entries: list[Entry]) -> None:
     """Offer a page to a member that has not joined, no faster than it takes what it is sent."""
     state = member.state
     for entry in entries:
-        if not member.is_open:
-            return
+        if member.waits or not member.is_open:
+            return  # what it gained is to be read along from here
         for order in state.offer(entry):
             obey(hub, member, order, Frame(entry, state.epoch, replayed=True))
         await member.flushed()

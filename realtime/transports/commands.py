@@ -6,11 +6,11 @@ Apart from the consumer, whose business is the connection's life.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from realtime import limits, resources, topics
+from realtime import limits, log, resources, topics
 from realtime.access import present
 from realtime.conf import conf
 from realtime.joining import join_topic
@@ -53,43 +53,42 @@ async def handle(client: RealtimeConsumer, raw: str | bytes) -> None:
         client.say(messages.error(ProtocolError("internal"), reply_to))
 
 
-async def take_up_gained(client: Connection, gained: Iterable[str], position: int) -> None:
+async def take_up_gained(client: Connection, gained: Collection[str], position: int) -> None:
     """Join, of the topics that the user may read from ``position`` on, those that come without asking.
 
-    One that was lost again before it was joined is said to be: what the client fetched in between may show it. Where
-    that fails, the connection is closed: nobody would ever look at them again on this one.
+    The client stands there, off the hub, and is told before it is sent anything later: who is cut off comes back from
+    before the gain, or has been told. One that was lost again meanwhile is said to be: what the client fetched in
+    between may show it.
     """
-    with client.closed_by_errors("taking up a topic"):
-        await _take_up(client, gained, position)
-
-
-async def _take_up(client: Connection, gained: Iterable[str], position: int) -> None:
-    automatic, lost = await run_db(_came_of, client.user, tuple(gained))
+    came = await run_db(_came_of, client.user, gained, position)
     for topic in gained:
-        if topic in lost and topic not in client.state.topics:
-            client.revoked([topic])
-        if topic not in automatic:
+        if topic in client.state.topics:
             continue
-        try:
-            async with client.lock:
-                if topic in client.state.topics:
-                    continue
-                seq, replayed = await join_topic(client.hub, client, client.user, topic, behind=position)
-        except ProtocolError as error:
-            if error.code != "forbidden":
-                raise
+        if topic in came.lost:
             client.revoked([topic])
-            continue
-        client.joined(topic, seq, replayed)
+        elif topic in came.seqs:
+            client.state.join(topic, position)
+            client.joined(topic, came.seqs[topic], 0)
 
 
-def _came_of(user: Any, gained: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """Which topics come without asking now, and which of those gained may not be read any more."""
+class _Came(NamedTuple):
+    """What came of topics gained: the seq at the gain of those that come without asking, and those lost again."""
+
+    seqs: Mapping[str, int]
+    lost: Collection[str]
+
+
+def _came_of(user: Any, gained: Collection[str], position: int) -> _Came:
     try:
         fresh = present(user)
     except ProtocolError:  # deactivated: the order to close is on its way
-        return frozenset(), frozenset()
-    return frozenset(topics.automatic(fresh)), frozenset(gained) - topics.readable(fresh, gained)
+        return _Came({}, ())
+    # In this order: what is taken away between the two is then none of those that come, but one of those lost.
+    automatic = topics.automatic(fresh)
+    readable = topics.readable(fresh, gained)
+    taken = readable & automatic
+    _, newest = log.heads(taken)
+    return _Came({**newest, **log.seqs_before(dict.fromkeys(taken, position))}, set(gained) - readable)
 
 
 def _answer(user: Any, resource: str, params: Mapping[str, Any]) -> Any:

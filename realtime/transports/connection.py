@@ -7,12 +7,10 @@ subscriber state; who is told of it, by the hub.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
 from sys import intern
 from typing import Any, ClassVar, NamedTuple, cast
@@ -40,9 +38,8 @@ from realtime.seats import Seat
 from realtime.threads import run_db
 from realtime.tokens import By, Credentials, recheck
 from realtime.transports.commands import take_up_gained
+from realtime.transports.failing import closed_by_errors
 from realtime.transports.outlet import WayOut
-
-logger = logging.getLogger("realtime.connection")
 
 
 class Known(NamedTuple):
@@ -65,7 +62,7 @@ class Connection(ABC):
         "_helpers",
         "_history",
         "_lock",
-        "_replaying",
+        "_return",
         "_said",
         "address",
         "agent",
@@ -109,7 +106,7 @@ class Connection(ABC):
         self.agent = ""
         self._by: By = "header"
         self._said = b""
-        self._replaying = False
+        self._return: asyncio.Task[None] | None = None
         self._lock: asyncio.Lock | None = None
         self._gains: tuple[tuple[tuple[str, ...], int], ...] = ()
         self._helpers: set[asyncio.Task[None]] | None = None
@@ -219,19 +216,14 @@ class Connection(ABC):
         return self.opening
 
     async def _replay(self, *, begins: bool = False) -> None:
-        self._replaying = True
-        try:
-            with self.closed_by_errors("a replay"):
-                if begins:  # what is older than all that is replayed
-                    await give_again(self.hub.follower, self)
-                await replay(self.hub, self, self.who, self.asked, self._history)
-        finally:
-            self._replaying = False
+        with closed_by_errors(self, "a replay"):
+            if begins:  # what is older than all that is replayed
+                await give_again(self.hub.follower, self)
+            await replay(self.hub, self, self.who, self.asked, self._history)
         if self.hub.draining:
             self.drain()
         elif self.hub.has(self):
             self.begin_to_hear()
-            self._take_up_gains()
         elif self.state.ended and not self.closing:
             await self._look_again()
 
@@ -239,26 +231,14 @@ class Connection(ABC):
     def begin_to_hear(self) -> None:
         """Count both sides' silence from now on, the end of a replay: in it nobody is pinged."""
 
-    @contextmanager
-    def closed_by_errors(self, work: str) -> Iterator[None]:
-        """Close the connection where ``work`` fails: the client comes back with its cursor."""
-        try:
-            yield
-        except ProtocolError as error:
-            self.close(error)
-        except DatabaseError:
-            self.close(ProtocolError("unavailable"))
-        except Exception:
-            logger.exception("%s failed", work)
-            self.failed()
-
-    def help(self, work: Coroutine[Any, Any, None]) -> None:
+    def help(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine beside this connection, ended with it."""
         task = self.loop.create_task(work)
         if self._helpers is None:
             self._helpers = set()
         self._helpers.add(task)
         task.add_done_callback(self._helpers.discard)
+        return task
 
     def gone(self) -> None:
         """Leave everything; nothing is sent any more."""
@@ -290,24 +270,44 @@ class Connection(ABC):
             self.close(ProtocolError("signed_out", "Your access to this topic was taken away."))
 
     def gained(self, topics: Iterable[str], position: int) -> None:
-        """Take up, of the topics gained, those that come without asking."""
+        """Leave the hub until, of the topics gained, those that come without asking are taken up, and said to be."""
         if StaffKind.name in topics:  # to lose that ends the connection, as one that was admitted with it
             self.user = self.user._replace(is_staff=True)
         if self.asked.automatic:
             self._gains += ((tuple(topics), position),)
             if self.hub.has(self):
-                self._take_up_gains()
+                self._leave_for(self._replay())
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was given topics that it has not taken up yet."""
+        return bool(self._gains)
+
+    async def take_up(self) -> None:
+        """Join what was gained, and say so."""
+        while self._gains and self.is_open:
+            await take_up_gained(self, *self._gains[0])
+            self._gains = self._gains[1:]
+
+    async def back(self) -> None:
+        """Wait until a replay that follows on something else is over."""
+        if self._return is not None:
+            await asyncio.wait([self._return])
 
     def ended(self) -> None:
         """Stop where the user's sessions ended, and look whether this one did: one begun after that goes on."""
-        if self.hub.has(self):
-            self._history = self.hub.follower.history
+        if self.hub.has(self) and not self.closing:
+            self._leave_for(self._look_again())
+        self.hub.leave(self)  # a replay looks itself, when it has stopped
+
+    def _leave_for(self, work: Coroutine[Any, Any, None]) -> None:
+        """Leave the hub, and do what leads back to it."""
+        self._history = self.hub.follower.history
         self.hub.leave(self)
-        if not (self.closing or self._replaying):  # a replay looks itself, when it has stopped
-            self.help(self._look_again())
+        self._return = self.help(work)
 
     async def _look_again(self) -> None:
-        with self.closed_by_errors("a look at what admitted a client"):
+        with closed_by_errors(self, "a look at what admitted a client"):
             await run_db(self.who)
             self.state.ended = False
             await self._replay()
@@ -341,8 +341,3 @@ class Connection(ABC):
         if left <= 0 and not self.closing:
             self.close(ProtocolError("token_expired"))
         return now + left
-
-    def _take_up_gains(self) -> None:
-        gains, self._gains = self._gains, ()
-        for gained, position in gains:
-            self.help(take_up_gained(self, gained, position))

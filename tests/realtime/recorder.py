@@ -42,6 +42,7 @@ class Recorder:
     form: Form | None = None
     slot = 0
     is_open = True
+    waits = False
     address = "192.0.2.1"
 
     def __init__(self, hub: Hub, state: Subscriber) -> None:
@@ -77,6 +78,12 @@ class Recorder:
 
     def gained(self, topics: Iterable[str], position: int) -> None:
         self.said.append(("gained", *topics, position))
+
+    async def take_up(self) -> None:
+        pass
+
+    async def back(self) -> None:
+        pass
 
     def ended(self) -> None:
         self.said.append("ended")

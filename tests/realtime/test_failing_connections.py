@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any
 
 import pytest
@@ -16,15 +17,18 @@ from pytest_django import Settings
 from accounts.authentication import issue
 from accounts.models import Family, User
 from accounts.sessions import sign_out
+from accounts.topics import user_topic
 from config.asgi import application
 from ledger.models import Account, AccountShare
 from ledger.topics import account_topic
+from realtime import log, topics
 from realtime.hub import hub
+from realtime.protocol.cursor import Cursor
 from realtime.relay import relay
 from realtime.threads import run_db
 from realtime.transports import commands, connection
 from realtime.transports.websocket import CLOSE_GRACE, RealtimeConsumer
-from tests.realtime.recorder import announce, sequence, until
+from tests.realtime.recorder import announce, sequence, tell, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -212,3 +216,102 @@ async def test_who_was_looked_at_again_is_not_closed_for_its_silence_in_the_repl
         member.beat(member.loop.time())
 
         assert member.is_open
+
+
+async def test_nothing_from_behind_a_gain_is_sent_before_it_is_said(
+    served: None, charlie: User, private: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else who is cut off in between comes back from behind it, and is never told to fetch what they were given."""
+    came_of, go_on = commands._came_of, Event()
+
+    def is_slow(*arguments: Any) -> Any:
+        go_on.wait(PATIENCE)
+        return came_of(*arguments)
+
+    monkeypatch.setattr(commands, "_came_of", is_slow)
+    async with socket(charlie) as first:
+        cursor = (await next_of(first, "Connected"))["data"]["cursor"]
+        await run_db(lambda: AccountShare.objects.create(account=private, user=charlie))
+        await announce(hub())
+        await run_db(lambda: tell(1, to=[user_topic(charlie.pk)]))
+        await announce(hub())
+        await first.send_json_to({"command": "Ping"})
+        while (frame := await first.receive_json_from(timeout=PATIENCE))["type"] != "Pong":
+            cursor = frame.get("cursor", cursor)
+        go_on.set()
+
+    async with socket(charlie, cursor) as again:
+        await next_of(again, "Connected")
+        subscribed = await again.receive_json_from(timeout=PATIENCE)
+
+    assert (subscribed["type"], subscribed["data"].get("topic")) == ("Subscribed", account_topic(private.pk))
+
+
+async def test_who_is_given_a_topic_is_told_and_then_sent_all_from_there_in_the_order_of_the_log(
+    served: None, charlie: User, private: Account
+) -> None:
+    def give() -> None:
+        AccountShare.objects.create(account=private, user=charlie)
+        tell(1, to=[user_topic(charlie.pk)])
+        tell(2, to=[account_topic(private.pk)])
+        tell(3, to=[user_topic(charlie.pk)])
+
+    async with socket(charlie) as opened:
+        await next_of(opened, "Connected")
+        await run_db(give)
+        await announce(hub())
+        frames = [await opened.receive_json_from(timeout=PATIENCE)]
+        while frames[-1]["data"].get("n") != 3:
+            frames.append(await opened.receive_json_from(timeout=PATIENCE))
+
+    subscribed, *events = frames
+    assert (subscribed["type"], subscribed["data"]["replayed"]) == ("Subscribed", 0)
+    assert [each["data"]["n"] for each in events if each["type"] == "Note"] == [1, 2, 3]
+    places = [Cursor.parse(each["cursor"]).position for each in events]
+    assert places == sorted(set(places))
+    on_it = [each["seq"] for each in events if each["topic"] == account_topic(private.pk)]
+    assert on_it == list(range(subscribed["data"]["seq"] + 1, subscribed["data"]["seq"] + 1 + len(on_it)))
+
+
+async def test_a_topic_that_is_asked_for_while_another_is_given_is_had_as_well(
+    served: None, charlie: User, private: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came_of, go_on, asked = commands._came_of, Event(), Event()
+
+    def is_slow(*arguments: Any) -> Any:
+        asked.set()
+        go_on.wait(PATIENCE)
+        return came_of(*arguments)
+
+    monkeypatch.setattr(commands, "_came_of", is_slow)
+    async with socket(charlie) as opened:
+        await next_of(opened, "Connected")
+        await run_db(lambda: AccountShare.objects.create(account=private, user=charlie))
+        await announce(hub())
+        await until(asked.is_set)
+        topic = user_topic(charlie.pk)
+        await opened.send_json_to({"command": "Subscribe", "data": {"topic": topic}, "id": "1"})
+        go_on.set()
+        given = await next_of(opened, "Subscribed")
+        named = await next_of(opened, "Subscribed")
+
+    assert [each["data"]["topic"] for each in (given, named)] == [account_topic(private.pk), topic]
+
+
+def test_what_is_taken_away_between_two_looks_at_what_came_of_a_gain_is_neither_forgotten_nor_kept(
+    charlie: User, private: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AccountShare.objects.create(account=private, user=charlie)
+    topic, readable = account_topic(private.pk), topics.readable
+
+    def readable_for_the_last_time(*arguments: Any) -> Any:
+        found = readable(*arguments)
+        AccountShare.objects.all().delete()
+        return found
+
+    monkeypatch.setattr(topics, "readable", readable_for_the_last_time)
+    between = commands._came_of(charlie, [topic], log.head().position)
+    afterwards = commands._came_of(charlie, [topic], log.head().position)
+
+    assert (set(between.seqs), set(between.lost)) == ({topic}, set())  # its loss is in the log, and is replayed
+    assert (set(afterwards.seqs), set(afterwards.lost)) == (set(), {topic})
