@@ -270,7 +270,7 @@ async def test_a_client_that_does_not_answer_a_close_is_let_go(realtime: Any) ->
 
 async def test_silence_is_asked_and_then_ended_where_uvicorn_is_set_to() -> None:
     log = Log()
-    async with serving(log, ws_ping_interval=0.05, ws_ping_timeout=0.05) as server:
+    async with serving(log, ws_ping_interval=0.05, ws_ping_timeout=1) as server:  # a pause of the machine is no silence
         client = await server.open()
         assert await client.frame() == (9, b"")
         client.send(frame(b"", opcode=10))
