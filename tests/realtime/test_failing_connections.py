@@ -273,6 +273,47 @@ async def test_who_is_given_a_topic_is_told_and_then_sent_all_from_there_in_the_
     assert on_it == list(range(subscribed["data"]["seq"] + 1, subscribed["data"]["seq"] + 1 + len(on_it)))
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["from memory at once", "page by page"])
+async def test_what_is_given_while_something_else_is_taken_up_is_taken_up_before_what_comes_after_it(
+    at_once: bool, served: None, family: Family, charlie: User, private: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came_of, go_on, asked = commands._came_of, Event(), Event()
+
+    def is_slow(*arguments: Any) -> Any:
+        asked.set()
+        go_on.wait(PATIENCE)
+        return came_of(*arguments)
+
+    def give_another() -> Account:
+        other = Account.objects.create(
+            family=family, owner=private.owner, name="Other", currency="EUR", is_private=True
+        )
+        AccountShare.objects.create(account=other, user=charlie)
+        tell(1, to=[user_topic(charlie.pk)])
+        tell(2, to=[account_topic(other.pk)])
+        return other
+
+    monkeypatch.setattr(commands, "_came_of", is_slow)
+    if not at_once:
+        monkeypatch.setattr("realtime.hub.fits", lambda *arguments: False)
+    async with socket(charlie) as opened:
+        await next_of(opened, "Connected")
+        await run_db(lambda: AccountShare.objects.create(account=private, user=charlie))
+        await announce(hub())
+        await until(asked.is_set)
+        other = await run_db(give_another)
+        await announce(hub())
+        go_on.set()
+        frames: list[dict[str, Any]] = []
+        while not frames or frames[-1]["data"].get("n") != 2:
+            frames.append(await opened.receive_json_from(timeout=PATIENCE))
+
+    told = [
+        each["data"].get("n", each["data"].get("topic")) for each in frames if each["type"] in ("Subscribed", "Note")
+    ]
+    assert told == [account_topic(private.pk), account_topic(other.pk), 1, 2]
+
+
 async def test_a_topic_that_is_asked_for_while_another_is_given_is_had_as_well(
     served: None, charlie: User, private: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
