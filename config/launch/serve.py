@@ -34,6 +34,7 @@ def _check_tls(environment: env.Environment) -> None:
 def _unfit() -> str | None:
     """Why this installation is not to be served, if it is not. For a worker, which needs Django anyway."""
     env.use_settings()
+    # Here, as the process above the workers does without Django.
     import django
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import call_command
@@ -42,10 +43,11 @@ def _unfit() -> str | None:
 
     try:
         django.setup()
-        call_command("check", databases=["default"], stdout=io.StringIO())
-        missing = _not_applied()
     except ImproperlyConfigured as error:
         return str(error)
+    try:
+        call_command("check", databases=["default"], stdout=io.StringIO())
+        missing = _not_applied()
     except SystemCheckError as error:
         return f"the installation does not pass its checks: {error}"
     except DatabaseError as error:
