@@ -14,10 +14,9 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from accounts.models import Family, Membership, User
 from config.services.redis import NoRedis, RedisServer
-from realtime.relay import relay
 from tests import servers
 from tests.live import LiveServer
-from tests.tables import empty_tables
+from tests.tables import empty_tables, still_relay
 
 # A pause of the machine is no reason to fail; what was found once is found again from the local database.
 hypothesis_settings.register_profile(
@@ -106,7 +105,7 @@ def _relay_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     request.getfixturevalue("transactional_db")  # so that this ends before it
     yield
-    relay.stop()
+    still_relay()
 
 
 @pytest.fixture

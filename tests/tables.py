@@ -1,8 +1,18 @@
-"""The tables of the test database, emptied between tests that commit."""
+"""The tables of the test database, emptied between tests that commit, and the relay, which reads them by itself."""
 
 from django.db import connection, transaction
 
+from realtime.relay import relay
+
+STOPPED_WITHIN = 30.0  # seconds; a process that ends gives its relay one, which a busy machine takes for a look
+
 MADE_BY_MIGRATING = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+def still_relay() -> None:
+    """Let the relay finish what was committed, and be sure that it has ended: it would see to the next test's, too."""
+    relay.stop(STOPPED_WITHIN)
+    assert relay._thread is None or not relay._thread.is_alive(), "the relay does not end"
 
 
 def empty_tables() -> None:

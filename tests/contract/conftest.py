@@ -16,15 +16,12 @@ import pytest
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from realtime.relay import relay
 from tests.clients import TRANSPORTS, Client, SocketClient
 from tests.contract.by_close import open_or_raise
 from tests.contract.other_servers import BODY, PROCESSES, OtherServer, lacks
 from tests.contract.world import World, make_world, wait_until_drained
 from tests.live import LiveServer
-from tests.tables import empty_tables
-
-STOPPED_WITHIN = 10.0
+from tests.tables import empty_tables, still_relay
 
 Start = Callable[..., LiveServer]
 
@@ -37,7 +34,7 @@ def db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[No
         yield
         # What was committed last is on its way into the log; emptied under it, the tables would deadlock.
         wait_until_drained()
-        relay.stop(STOPPED_WITHIN)  # its thread has a connection of its own, and the database is to be dropped
+        still_relay()  # its thread has a connection of its own, and the database is to be dropped
         empty_tables()
         connections.close_all()
 

@@ -20,6 +20,7 @@ from realtime.settling import settle
 from realtime.threads import run_db
 from tests.clients import TRANSPORTS, Client, SocketClient, access_token
 from tests.live import LiveServer
+from tests.tables import still_relay
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,7 +38,7 @@ def asleep(family: Family, account: Account, bob: User, monkeypatch: pytest.Monk
     """From here on what is committed waits in the outbox, as it does for a moment after every commit."""
     AccountShare.objects.create(account=account, user=bob)
     monkeypatch.setattr(relay, "wake", lambda: None)
-    relay.stop()
+    still_relay()
     sequence()
 
 
@@ -105,9 +106,8 @@ def test_who_takes_up_a_topic_again_hears_nothing_of_the_time_between(
 
 
 def test_where_nobody_can_sequence_the_client_is_sent_to_come_again(
-    family: Family, bob: User, settings: object, monkeypatch: pytest.MonkeyPatch
+    family: Family, bob: User, settings: object
 ) -> None:
-    monkeypatch.setattr(relay, "wake", lambda: None)
     leave_and_return(bob, family)
     settings.REALTIME = {"START_TIMEOUT": 0.05}  # type: ignore[attr-defined]
 

@@ -14,7 +14,7 @@ from accounts import authentication
 from accounts.models import Family, Membership, User
 from ledger.models import Account, Notification, Payee, Rule, Transaction, Transfer
 from ledger.services import notices, transfers
-from realtime.relay import relay
+from tests.tables import still_relay
 
 NUMBER = "DE89370400440532013000"
 
@@ -59,7 +59,7 @@ def api() -> Callable[[User | None], Api]:
 def committed(transactional_db: None) -> Iterator[None]:
     """The test commits. The relay that this wakes gives back its connection before the database goes."""
     yield
-    relay.stop()
+    still_relay()
 
 
 @pytest.fixture(autouse=True)
