@@ -11,12 +11,14 @@ from config.services.redis import RedisServer
 Message = dict[str, Any] | list[Any] | int | None
 
 
-def say(redis: RedisServer, *payloads: bytes) -> int:
-    """Publish bytes to every channel that anybody listens to; return how many programs heard each."""
+def say(redis: RedisServer, *payloads: bytes) -> None:
+    """Publish bytes to every channel that anybody listens to."""
     with redis.client() as client:
         channels = client.pubsub_channels("*__group__*")
         assert channels, "nobody listens"
-        return min(sum(client.publish(channel, payload) for channel in channels) for payload in payloads)
+        for payload in payloads:
+            for channel in channels:
+                client.publish(channel, payload)
 
 
 def packed(*messages: Message) -> list[bytes]:
