@@ -61,7 +61,7 @@ def test_how_long_a_page_takes_to_fall_and_to_climb(
 ) -> None:
     repeats = request.config.getoption("--seconds")
     if not repeats:
-        pytest.skip("measures for minutes: asked for with --seconds 4")
+        pytest.skip("measures for minutes: asked for with --seconds 4 -n 0 -s")
     context = browser.new_context(base_url=proxy.url)
     context.add_cookies([{"name": "sessionid", "value": session_of(alice), "url": proxy.url}])
     page = context.new_page()
