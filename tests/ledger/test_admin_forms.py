@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from threading import Event
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection, transaction
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
@@ -19,8 +17,9 @@ from ledger.models import Account, AccountShare, Notification, Payee, Rule, Tran
 from ledger.services import transfers
 from tests.forms import fields_of
 from tests.ledger.conftest import Told, assert_the_law_holds, on_it
-from tests.realtime.concurrently import PATIENCE, beside, until_somebody_waits_for_a_lock
+from tests.realtime.concurrently import answered_after
 
+LIST = "/admin/ledger/transaction/"
 STALE = "Somebody else has changed this since the page was opened"
 
 
@@ -148,13 +147,18 @@ def test_a_role_that_somebody_else_took_away_is_not_given_back_by_a_familys_page
     assert Family.objects.get(pk=family.pk).name != "Renamed"
 
 
+def listed(staff: Client) -> dict[str, str]:
+    """What a browser would send of the list of transactions, edited in place."""
+    shown = fields_of(staff.get(LIST).content.decode())
+    return {name: value for name, value in shown.items() if "form-" in name} | {"_save": "Save"}
+
+
 def test_a_cell_of_a_list_that_both_changed_is_refused(staff: Client, account: Account) -> None:
     row = Transaction.objects.create(account=account, amount=1, description="Bread")
-    address = reverse("admin:ledger_transaction_changelist")
-    form = {name: value for name, value in fields_of(staff.get(address).content.decode()).items() if "form-" in name}
+    form = listed(staff)
     Transaction.objects.filter(pk=row.pk).update(amount=Decimal(7))
 
-    answer = staff.post(address, form | {"form-0-amount": "2", "form-0-description": "Rolls", "_save": "Save"})
+    answer = staff.post(LIST, form | {"form-0-amount": "2", "form-0-description": "Rolls"})
 
     assert is_refused(answer)
     row.refresh_from_db()
@@ -163,51 +167,37 @@ def test_a_cell_of_a_list_that_both_changed_is_refused(staff: Client, account: A
 
 def test_what_both_entered_alike_in_a_list_is_no_quarrel(staff: Client, account: Account) -> None:
     row = Transaction.objects.create(account=account, amount=1, description="Bread")
-    address = reverse("admin:ledger_transaction_changelist")
-    form = {name: value for name, value in fields_of(staff.get(address).content.decode()).items() if "form-" in name}
+    form = listed(staff)
     Transaction.objects.filter(pk=row.pk).update(amount=Decimal(7))
 
-    answer = staff.post(address, form | {"form-0-amount": "7.00", "form-0-description": "Rolls", "_save": "Save"})
+    answer = staff.post(LIST, form | {"form-0-amount": "7.00", "form-0-description": "Rolls"})
 
     assert answer.status_code == 302
     row.refresh_from_db()
     assert (row.amount, row.description) == (Decimal(7), "Rolls")
 
 
-def overtaken(change: Callable[[], object], save: Callable[[], Any]) -> Any:
-    """What ``save`` is answered that has read the row, and waits while ``change`` is committed."""
-    begun = Event()
-    with beside(lambda: begun.wait(PATIENCE) and save()) as saved:
-        with transaction.atomic():
-            change()
-            begun.set()
-            until_somebody_waits_for_a_lock()
-        return saved.result(PATIENCE)
-
-
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("two_writers")
 def test_a_form_that_is_overtaken_while_it_is_saved_is_refused_too(staff: Client, rows: list[Model]) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
     for row in rows:
         # A transfer of which nothing was changed is not written at all.
         form = opened(staff, row) | ({"description": "Ours"} if isinstance(row, Transfer) else {})
-        answer = overtaken(lambda row=row: change(row), lambda row=row, form=form: staff.post(page(row), form))
+        answer = answered_after(lambda row=row: change(row), lambda row=row, form=form: staff.post(page(row), form))
 
         assert is_refused(answer), row
     assert_the_law_holds()
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("two_writers")
 def test_a_member_whose_role_is_taken_away_while_their_familys_page_is_saved_does_not_get_it_back(
     staff: Client, family: Family, bob: User
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
     form = opened(staff, family)
     (place,) = (name.removesuffix("user") for name, value in form.items() if value == str(bob.pk))
 
-    answer = overtaken(
+    answer = answered_after(
         lambda: Membership.objects.filter(family=family, user=bob).update(role="viewer"),
         lambda: staff.post(page(family), form | {f"{place}role": "admin"}),
     )
@@ -217,16 +207,14 @@ def test_a_member_whose_role_is_taken_away_while_their_familys_page_is_saved_doe
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("two_writers")
 def test_a_cell_that_is_changed_while_the_list_is_saved_is_refused(staff: Client, account: Account) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
     row = Transaction.objects.create(account=account, amount=1, description="Bread")
-    address = reverse("admin:ledger_transaction_changelist")
-    form = {name: value for name, value in fields_of(staff.get(address).content.decode()).items() if "form-" in name}
+    form = listed(staff)
 
-    answer = overtaken(
+    answer = answered_after(
         lambda: Transaction.objects.filter(pk=row.pk).update(amount=Decimal(7)),
-        lambda: staff.post(address, form | {"form-0-amount": "2", "_save": "Save"}),
+        lambda: staff.post(LIST, form | {"form-0-amount": "2"}),
     )
 
     assert is_refused(answer)

@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from rest_framework.exceptions import ValidationError
 
 from accounts import members
@@ -115,11 +115,10 @@ ORDERS = [
 
 
 @pytest.mark.parametrize(("before", "first", "second"), ORDERS)
+@pytest.mark.usefixtures("two_writers")
 def test_the_log_says_last_of_each_topic_what_the_rows_say(
     before: tuple[Change, ...], first: Change, second: Change, family: Family, alice: User, charlie: User
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
     account = Account.objects.create(family=family, owner=alice, name="Everyday", currency="EUR")
     for change in before:
         change(family, account, charlie)
@@ -151,11 +150,10 @@ def test_the_log_says_last_of_each_topic_what_the_rows_say(
         pytest.param((join, share), leave, id="leave"),
     ],
 )
+@pytest.mark.usefixtures("two_writers")
 def test_a_change_of_rights_and_a_payment_queue_for_an_account_in_one_order(
     before: tuple[Change, ...], change: Change, family: Family, alice: User, bob: User, charlie: User
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
     account = Account.objects.create(family=family, owner=alice, name="Everyday", currency="EUR")
     for each in before:
         each(family, account, charlie)
@@ -181,6 +179,7 @@ def test_a_change_of_rights_and_a_payment_queue_for_an_account_in_one_order(
         pytest.param((join,), share, leave, id="share and leave"),
     ],
 )
+@pytest.mark.usefixtures("two_writers")
 def test_who_comes_to_an_account_and_who_comes_to_its_shares_wait_for_each_other_and_not_for_ever(
     before: tuple[Change, ...],
     first: Change,
@@ -191,8 +190,6 @@ def test_who_comes_to_an_account_and_who_comes_to_its_shares_wait_for_each_other
     bob: User,
     charlie: User,
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
     account = Account.objects.create(family=family, owner=alice, name="Everyday", currency="EUR")
     for each in before:
         each(family, account, charlie)
@@ -207,11 +204,10 @@ def test_who_comes_to_an_account_and_who_comes_to_its_shares_wait_for_each_other
 
 @pytest.mark.parametrize("joins", [join_by_invitation, join])
 @pytest.mark.parametrize("is_first", [True, False], ids=["joins, then is deleted", "is deleted, then joins"])
+@pytest.mark.usefixtures("two_writers")
 def test_who_joins_while_they_are_deleted_ends_as_if_one_had_come_after_the_other(
     joins: Change, is_first: bool, family: Family, alice: User, bob: User, charlie: User
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
     account = Account.objects.create(family=family, owner=alice, name="Everyday", currency="EUR")
     share(family, account, charlie)  # so that both come for the account
     refused: list[str] = []
@@ -231,11 +227,10 @@ def test_who_joins_while_they_are_deleted_ends_as_if_one_had_come_after_the_othe
     assert not Membership.objects.filter(user=charlie.pk).exists()
 
 
+@pytest.mark.usefixtures("two_writers")
 def test_who_was_made_a_member_when_their_deletion_had_begun_is_deleted_with_that(
     family: Family, alice: User, charlie: User
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
     account = Account.objects.create(family=family, owner=alice, name="Everyday", currency="EUR")
 
     begun = Event()
@@ -263,11 +258,10 @@ def deactivate_by_query(user: User) -> None:
 
 
 @pytest.mark.parametrize("way", [deactivate, deactivate_by_query])
+@pytest.mark.usefixtures("two_writers")
 def test_two_of_the_same_families_who_joined_them_in_opposite_orders_are_deactivated_at_once(
     way: Callable[[User], None], family: Family, alice: User, charlie: User, make_user: Callable[..., User]
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
     other, dora = Family.objects.create(name="Other"), make_user("dora")
     for each in (family, other):
         Account.objects.create(family=each, owner=alice, name="Everyday", currency="EUR")

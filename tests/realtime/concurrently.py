@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from config.services.waiting import wait_until
 
@@ -27,6 +28,22 @@ def beside(work: Callable[[], Any]) -> Any:
     with ThreadPoolExecutor(1) as pool:
         future: Future[Any] = pool.submit(_with_own_connection, work)
         yield future
+
+
+def answered_after(change: Callable[[], Any], ask: Callable[[], Any], *, waits: bool = True) -> Any:
+    """What ``ask`` returns that comes while ``change`` is not yet committed. PostgreSQL only.
+
+    It has to wait for that commit, or, where ``waits`` is False, may end before.
+    """
+    begun = Event()
+    with beside(lambda: begun.wait(PATIENCE) and ask()) as asked:
+        with transaction.atomic():
+            change()
+            begun.set()
+            wait_until(
+                lambda: somebody_waits() or (not waits and asked.done()), PATIENCE, lambda: "nobody came to wait"
+            )
+        return asked.result(PATIENCE)
 
 
 def until_somebody_waits_for_a_lock() -> None:

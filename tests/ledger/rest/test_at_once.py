@@ -5,32 +5,12 @@ Only PostgreSQL lets two transactions write at the same time.
 
 from __future__ import annotations
 
-from threading import Event
-
 import pytest
-from django.db import connection, transaction
 
 from ledger.models import Payee, Rule, Transaction
-from tests.realtime.concurrently import PATIENCE, beside, until_somebody_waits_for_a_lock
+from tests.realtime.concurrently import answered_after
 
-pytestmark = pytest.mark.usefixtures("committed", "_postgresql")
-
-
-@pytest.fixture
-def _postgresql():
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
-
-
-def answered_after(change, ask):
-    """What ``ask`` is answered that comes while ``change`` is not yet committed, and has to wait for it."""
-    begun = Event()
-    with beside(lambda: begun.wait(PATIENCE) and ask()) as asked:
-        with transaction.atomic():
-            change()
-            begun.set()
-            until_somebody_waits_for_a_lock()
-        return asked.result(PATIENCE)
+pytestmark = pytest.mark.usefixtures("committed", "two_writers")
 
 
 def update(row, **values):

@@ -5,38 +5,21 @@ Only PostgreSQL lets two transactions write at the same time.
 
 from __future__ import annotations
 
+from functools import partial
 from threading import Event
 
 import pytest
-from django.db import connection, transaction
 
 from accounts.models import Membership, User
-from config.services.waiting import wait_until
 from ledger.models import Account, Notification, Payee, Rule, Transaction, Transfer
 from tests.ledger.conftest import assert_the_law_holds
 from tests.ledger.test_rights_at_once import queue_behind
-from tests.realtime.concurrently import PATIENCE, beside, somebody_waits
+from tests.realtime.concurrently import PATIENCE, answered_after, beside
 
-pytestmark = pytest.mark.usefixtures("committed", "_postgresql")
+pytestmark = pytest.mark.usefixtures("committed", "two_writers")
 
+answered = partial(answered_after, waits=False)  # whose right is not even looked for need not wait
 WRITTEN = (Account, Notification, Payee, Rule, Transaction, Transfer)
-
-
-@pytest.fixture
-def _postgresql():
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
-
-
-def answered_after(change, ask):
-    """What ``ask`` is answered that comes while ``change`` is not yet committed."""
-    begun = Event()
-    with beside(lambda: begun.wait(PATIENCE) and ask()) as asked:
-        with transaction.atomic():
-            change()
-            begun.set()
-            wait_until(lambda: asked.done() or somebody_waits(), PATIENCE, lambda: "it neither ended nor waited")
-        return asked.result(PATIENCE)
 
 
 def everything():
@@ -100,7 +83,7 @@ def deactivate(family, user):
 def test_whose_role_is_taken_away_meanwhile_writes_nothing(api, family, bob, things, request_, change):
     before = everything()
 
-    answer = answered_after(lambda: change(family, bob), lambda: send(api, bob, things, request_))
+    answer = answered(lambda: change(family, bob), lambda: send(api, bob, things, request_))
 
     assert answer.status_code == (403 if change is demote else 404)
     assert everything() == before
@@ -111,7 +94,7 @@ def test_whose_role_is_taken_away_meanwhile_writes_nothing(api, family, bob, thi
 def test_on_an_account_that_goes_out_of_sight_meanwhile_nothing_is_written(api, account, bob, things, request_):
     written = {name: rows for name, rows in everything().items() if name != "Account"}
 
-    answer = answered_after(
+    answer = answered(
         lambda: Account.objects.filter(pk=account.pk).update(is_private=True),
         lambda: send(api, bob, things, request_),
     )
@@ -121,7 +104,7 @@ def test_on_an_account_that_goes_out_of_sight_meanwhile_nothing_is_written(api, 
 
 
 def test_no_rule_is_made_for_an_account_that_goes_out_of_sight_meanwhile(api, account, bob, things):
-    answer = answered_after(
+    answer = answered(
         lambda: Account.objects.filter(pk=account.pk).update(is_private=True),
         lambda: send(api, bob, things, "add a rule"),
     )
@@ -135,9 +118,7 @@ def test_on_an_account_that_is_closed_meanwhile_nothing_is_written(api, open_acc
     closing = open_account(family, bob, "Closing")
     things |= {"account": str(closing.pk), "savings": str(closing.pk)}
 
-    answer = answered_after(
-        lambda: Account.objects.filter(pk=closing.pk).delete(), lambda: send(api, bob, things, request_)
-    )
+    answer = answered(lambda: Account.objects.filter(pk=closing.pk).delete(), lambda: send(api, bob, things, request_))
 
     assert answer.status_code == 404
     assert not Account.objects.filter(pk=closing.pk).exists()
@@ -145,7 +126,7 @@ def test_on_an_account_that_is_closed_meanwhile_nothing_is_written(api, open_acc
 
 
 def test_an_account_that_is_handed_over_meanwhile_is_not_changed_by_who_had_it(api, savings, alice, bob, things):
-    answer = answered_after(
+    answer = answered(
         lambda: Account.objects.filter(pk=savings.pk).update(owner=alice),
         lambda: send(api, bob, things, "rename an account"),
     )
@@ -155,7 +136,7 @@ def test_an_account_that_is_handed_over_meanwhile_is_not_changed_by_who_had_it(a
 
 
 def test_an_account_is_not_handed_over_to_who_leaves_meanwhile(api, family, savings, bob, vera):
-    answer = answered_after(
+    answer = answered(
         lambda: deactivate(family, vera), lambda: api(bob).patch(f"accounts/{savings.pk}", {"owner_id": str(vera.pk)})
     )
 
@@ -164,7 +145,7 @@ def test_an_account_is_not_handed_over_to_who_leaves_meanwhile(api, family, savi
 
 
 def test_who_is_no_admin_any_more_sends_no_notice(api, family, adam):
-    answer = answered_after(
+    answer = answered(
         lambda: demote(family, adam),
         lambda: api(adam).post("notifications", {"title": "Hello", "family_id": str(family.pk)}),
     )
@@ -174,7 +155,7 @@ def test_who_is_no_admin_any_more_sends_no_notice(api, family, adam):
 
 
 def test_a_user_who_is_deactivated_meanwhile_writes_nothing(api, bob, things):
-    answer = answered_after(
+    answer = answered(
         lambda: User.objects.filter(pk=bob.pk).update(is_active=False),
         lambda: send(api, bob, things, "write a transaction"),
     )
