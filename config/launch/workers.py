@@ -50,7 +50,9 @@ class Worker:
         says.close()
 
     def hear(self) -> None:
-        """Take note of what the worker said."""
+        """Take note of what the worker has said, if it has said anything."""
+        if self.said.closed or not self.said.poll():
+            return
         try:
             said = self.said.recv()
         except EOFError:
@@ -119,7 +121,7 @@ class Workers:
 
     def _hear(self, ready: Callable[[], None]) -> None:
         for worker in self._workers:
-            _hear(worker)
+            worker.hear()
         if not self._were_ready and all(worker.is_ready for worker in self._workers):
             self._were_ready = True
             ready()
@@ -129,7 +131,7 @@ class Workers:
             if worker.process.is_alive():
                 continue
             if not self._were_ready:
-                _hear(worker)  # its last word may have come a moment ago
+                worker.hear()  # its last word may have come a moment ago
                 if worker.refusal:
                     raise Unfit(worker.refusal)
                 return False
@@ -148,11 +150,6 @@ class Workers:
         deadline = time.monotonic() + self._drain + KILL_AFTER
         for worker in self._workers:
             worker.end(deadline)
-
-
-def _hear(worker: Worker) -> None:
-    if not worker.said.closed and worker.said.poll():
-        worker.hear()
 
 
 @contextmanager
