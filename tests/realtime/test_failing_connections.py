@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
@@ -54,6 +55,27 @@ def private(family: Family, alice: User) -> Account:
     account = Account.objects.create(family=family, owner=alice, name="Own", currency="EUR", is_private=True)
     sequence()
     return account
+
+
+@dataclass
+class Held:
+    """A topic's taking up that waits: ``asked`` once it is under way, until ``go_on``."""
+
+    asked: Event = field(default_factory=Event)
+    go_on: Event = field(default_factory=Event)
+
+
+@pytest.fixture
+def taking_up(monkeypatch: pytest.MonkeyPatch) -> Held:
+    held, came_of = Held(), commands._came_of
+
+    def waits(*arguments: Any) -> Any:
+        held.asked.set()
+        held.go_on.wait(PATIENCE)
+        return came_of(*arguments)
+
+    monkeypatch.setattr(commands, "_came_of", waits)
+    return held
 
 
 def token_of(user: User) -> str:
@@ -219,16 +241,9 @@ async def test_who_was_looked_at_again_is_not_closed_for_its_silence_in_the_repl
 
 
 async def test_nothing_from_behind_a_gain_is_sent_before_it_is_said(
-    served: None, charlie: User, private: Account, monkeypatch: pytest.MonkeyPatch
+    served: None, charlie: User, private: Account, taking_up: Held
 ) -> None:
     """Else who is cut off in between comes back from behind it, and is never told to fetch what they were given."""
-    came_of, go_on = commands._came_of, Event()
-
-    def is_slow(*arguments: Any) -> Any:
-        go_on.wait(PATIENCE)
-        return came_of(*arguments)
-
-    monkeypatch.setattr(commands, "_came_of", is_slow)
     async with socket(charlie) as first:
         cursor = (await next_of(first, "Connected"))["data"]["cursor"]
         await run_db(lambda: AccountShare.objects.create(account=private, user=charlie))
@@ -238,7 +253,7 @@ async def test_nothing_from_behind_a_gain_is_sent_before_it_is_said(
         await first.send_json_to({"command": "Ping"})
         while (frame := await first.receive_json_from(timeout=PATIENCE))["type"] != "Pong":
             cursor = frame.get("cursor", cursor)
-        go_on.set()
+        taking_up.go_on.set()
 
     async with socket(charlie, cursor) as again:
         await next_of(again, "Connected")
@@ -275,15 +290,14 @@ async def test_who_is_given_a_topic_is_told_and_then_sent_all_from_there_in_the_
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["from memory at once", "page by page"])
 async def test_what_is_given_while_something_else_is_taken_up_is_taken_up_before_what_comes_after_it(
-    at_once: bool, served: None, family: Family, charlie: User, private: Account, monkeypatch: pytest.MonkeyPatch
+    at_once: bool,
+    served: None,
+    family: Family,
+    charlie: User,
+    private: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    taking_up: Held,
 ) -> None:
-    came_of, go_on, asked = commands._came_of, Event(), Event()
-
-    def is_slow(*arguments: Any) -> Any:
-        asked.set()
-        go_on.wait(PATIENCE)
-        return came_of(*arguments)
-
     def give_another() -> Account:
         other = Account.objects.create(
             family=family, owner=private.owner, name="Other", currency="EUR", is_private=True
@@ -293,17 +307,16 @@ async def test_what_is_given_while_something_else_is_taken_up_is_taken_up_before
         tell(2, to=[account_topic(other.pk)])
         return other
 
-    monkeypatch.setattr(commands, "_came_of", is_slow)
     if not at_once:
         monkeypatch.setattr("realtime.hub.fits", lambda *arguments: False)
     async with socket(charlie) as opened:
         await next_of(opened, "Connected")
         await run_db(lambda: AccountShare.objects.create(account=private, user=charlie))
         await announce(hub())
-        await until(asked.is_set)
+        await until(taking_up.asked.is_set)
         other = await run_db(give_another)
         await announce(hub())
-        go_on.set()
+        taking_up.go_on.set()
         frames: list[dict[str, Any]] = []
         while not frames or frames[-1]["data"].get("n") != 2:
             frames.append(await opened.receive_json_from(timeout=PATIENCE))
@@ -315,24 +328,16 @@ async def test_what_is_given_while_something_else_is_taken_up_is_taken_up_before
 
 
 async def test_a_topic_that_is_asked_for_while_another_is_given_is_had_as_well(
-    served: None, charlie: User, private: Account, monkeypatch: pytest.MonkeyPatch
+    served: None, charlie: User, private: Account, taking_up: Held
 ) -> None:
-    came_of, go_on, asked = commands._came_of, Event(), Event()
-
-    def is_slow(*arguments: Any) -> Any:
-        asked.set()
-        go_on.wait(PATIENCE)
-        return came_of(*arguments)
-
-    monkeypatch.setattr(commands, "_came_of", is_slow)
     async with socket(charlie) as opened:
         await next_of(opened, "Connected")
         await run_db(lambda: AccountShare.objects.create(account=private, user=charlie))
         await announce(hub())
-        await until(asked.is_set)
+        await until(taking_up.asked.is_set)
         topic = user_topic(charlie.pk)
         await opened.send_json_to({"command": "Subscribe", "data": {"topic": topic}, "id": "1"})
-        go_on.set()
+        taking_up.go_on.set()
         given = await next_of(opened, "Subscribed")
         named = await next_of(opened, "Subscribed")
 
