@@ -7,7 +7,7 @@ the log by ``resume``, which needs no more than the credential.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from realtime import log
@@ -22,6 +22,8 @@ from realtime.resume import Opening, Wanted, open_subscriber
 from realtime.rights import ATTEMPTS, Rights
 from realtime.threads import run_db
 from realtime.tokens import Claim, Credentials, Presented, claim_of, presented_in, recheck
+
+SHARED_TOPICS = 1000  # sets of topics that are kept for others to share
 
 
 class Admitted(NamedTuple):
@@ -108,7 +110,7 @@ def open_in_memory(follower: Follower, rights: Rights, asked: Wanted, cursor: Cu
         position=here.position,
         check=here.check,
         rights_position=here.position,
-        topics=dict.fromkeys(topics, 0),
+        topics=_from_the_start(topics),
     )
     gained: frozenset[str] = frozenset()
     if cursor is not None:
@@ -128,6 +130,12 @@ def open_in_memory(follower: Follower, rights: Rights, asked: Wanted, cursor: Cu
             topic: _seq_behind(follower, topic, max(state.position, start)) for topic, start in state.topics.items()
         }
     return Opening(state, seqs, log.Head(here.epoch, here.position, here.check, 0), None, gained=gained)
+
+
+@lru_cache(maxsize=SHARED_TOPICS)
+def _from_the_start(topics: frozenset[str]) -> Mapping[str, int]:
+    """These topics, all they say; one mapping for all who have the same."""
+    return dict.fromkeys(topics, 0)
 
 
 def controls_behind(follower: Follower, user_id: str, cursor: Cursor) -> list[Any] | None:

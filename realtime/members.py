@@ -5,8 +5,8 @@ Apart from the hub so that fan-out, starting over and the heartbeat can each be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import ClassVar, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, ClassVar, Protocol
 
 from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Form, Frame
@@ -26,6 +26,16 @@ class Wire(Protocol):
 
     def drained(self, callback: Callable[[], None] | None) -> None:
         """Call back once, when ``unsent`` falls to zero next; None forgets it."""
+
+
+Receive = Callable[[], Awaitable[Any]]
+
+
+class RestingWire(Wire, Protocol):
+    """The wire of a server that has ``realtime.rest`` among the extensions too."""
+
+    def rest(self, go_on: Callable[[Receive], Awaitable[None]]) -> bool:
+        """Go on with this, in another task, once there is something to receive; False if there is already."""
 
 
 class Member(Protocol):

@@ -6,6 +6,7 @@ Separate so that what every connection shares is made once: ten thousand scopes 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,7 @@ SPEC_VERSION = "2.5"
 LOCAL_ADDRESSES = 64  # how many are kept for connections to share
 
 Message = Mapping[str, Any]
+Address = tuple[str, int | None] | None
 
 
 def scope_of(
@@ -31,13 +33,14 @@ def scope_of(
 ) -> dict[str, Any]:
     """Return the scope of one connection."""
     root_path = config.root_path
+    client, server = _ends(transport)
     scope = {
         "type": "websocket",
         "asgi": _asgi(config.asgi_version),
         "http_version": "1.1",
         "scheme": "wss" if is_ssl(transport) else "ws",
-        "server": _shared(get_local_addr(transport)),
-        "client": get_remote_addr(transport),
+        "server": server,
+        "client": client,
         "root_path": root_path,
         "path": root_path + request.path,
         "raw_path": root_path.encode("ascii") + request.raw_path,
@@ -72,6 +75,23 @@ def _asgi(version: str) -> dict[str, str]:
     return {"version": version, "spec_version": SPEC_VERSION}
 
 
+def _ends(transport: asyncio.Transport) -> tuple[Address, Address]:
+    """Who is at the other end, and at this one.
+
+    Asked of the kernel, where uvicorn asks the transport: uvloop's keeps both for as long as the connection lasts.
+    """
+    known = transport.get_extra_info("socket")
+    if known is None or known.family not in (socket.AF_INET, socket.AF_INET6):
+        return get_remote_addr(transport), _shared(get_local_addr(transport))
+    end = socket.socket(known.family, known.type, known.proto, fileno=known.fileno())
+    try:
+        return end.getpeername()[:2], _shared(end.getsockname()[:2])
+    except OSError:  # it has left already
+        return None, None
+    finally:
+        end.detach()  # it is the transport's
+
+
 @lru_cache(maxsize=LOCAL_ADDRESSES)
-def _shared(address: tuple[str, int | None] | None) -> tuple[str, int | None] | None:
+def _shared(address: Address) -> Address:
     return address

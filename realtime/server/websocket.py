@@ -4,13 +4,13 @@ RFC 6455 without extensions. Uvicorn reads the request, hands over the connectio
 message, TLS, time for a shutdown); this joins the pieces that can be tested without a socket: the handshake, the
 frames, the application's answer, its inbox and the way out.
 
-An idle connection costs as little as it can: one object with slots, no timer, no queue, nothing of the handshake.
+An idle connection costs as little as it can: one object with slots, no timer, no queue, nothing of the handshake, and
+where the application rests (``realtime.rest``), no task and no coroutine either.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import math
 import random
@@ -24,21 +24,21 @@ from uvicorn.server import ServerState
 
 from realtime.protocol.websocket import close_frame, ping_frame, pong_frame
 from realtime.server import handshake
-from realtime.server.asgi import Message, disconnected, framed, scope_of
-from realtime.server.connection import Connection, State
+from realtime.server.asgi import Message, disconnected, framed
+from realtime.server.connection import State
 from realtime.server.frames import NO_CODE, Close, Event, FrameReader, Ping, Pong, Violation
-from realtime.server.inbox import Inbox
 from realtime.server.opening import Opening, Step
+from realtime.server.running import NORMAL, RESTARTING, Running
 
 logger = logging.getLogger("uvicorn.error")
 
-NORMAL, ABNORMAL, FAILED, RESTARTING = 1000, 1006, 1011, 1012
+ABNORMAL, SILENT = 1006, 1011
 
 
-class WebSocketProtocol(Connection, asyncio.Protocol):
+class WebSocketProtocol(Running, asyncio.Protocol):
     """One client, from its request on."""
 
-    __slots__ = ("_app_state", "_connections", "_inbox", "_is_done", "_opening", "_reader", "_server", "heard")
+    __slots__ = ("_connections", "_is_done", "_opening", "_reader", "heard")
 
     def __init__(
         self,
@@ -47,13 +47,10 @@ class WebSocketProtocol(Connection, asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, _loop or asyncio.get_running_loop())
-        self._app_state = app_state
-        self._server = server_state
+        super().__init__(config, server_state, app_state, _loop or asyncio.get_running_loop())
         self._connections: set[Any] = server_state.connections  # typed for uvicorn's own classes
         self._opening: Opening | bytes | None = b""  # the request while it arrives, then until it is answered
         self._reader: FrameReader | None = None
-        self._inbox = Inbox(config.ws_max_queue)
         self._is_done = False  # the application has closed: it may send nothing more
         self.heard = 0.0
         """When something last came from the client, by the loop's clock."""
@@ -127,16 +124,7 @@ class WebSocketProtocol(Connection, asyncio.Protocol):
         self._reader = FrameReader(self._config.ws_max_size)
         if rest:
             self._reader.feed(rest)
-        self._start(request)
-
-    def _start(self, request: handshake.Request) -> None:
-        extensions = {"websocket.http.response": {}, "realtime.wire": self}
-        scope = scope_of(request, self._transport, self._config, self._app_state, extensions)
-        self._inbox.put({"type": "websocket.connect"})
-        context = contextvars.Context() if self._config.reset_contextvars else None
-        task = self._loop.create_task(self._run(scope), context=context)
-        self._server.tasks.add(task)
-        task.add_done_callback(self._server.tasks.discard)
+        self.start(request)
 
     def _answer(self, message: Message) -> None:
         """Send what the application answers to the handshake."""
@@ -228,29 +216,14 @@ class WebSocketProtocol(Connection, asyncio.Protocol):
         interval, timeout = self._config.ws_ping_interval, self._config.ws_ping_timeout
         assert interval is not None
         if timeout is not None and self._loop.time() - self.heard >= interval + timeout:
-            self._end(FAILED, "keepalive ping timeout")
+            self._end(SILENT, "keepalive ping timeout")
             return
         self.write(ping_frame())
         self._timer = self._loop.call_later(interval, self._ping)
 
     # What the application does
 
-    async def _run(self, scope: dict[str, Any]) -> None:
-        code = RESTARTING  # a cancelled task is a server that ends
-        try:
-            running = self._config.loaded_app(scope, self._inbox.receive, self.send)
-            del scope  # the application keeps what it needs of it
-            await running
-            code = NORMAL
-        except ClientDisconnected:
-            code = NORMAL
-        except Exception:
-            code = FAILED
-            logger.exception("Exception in ASGI application\n")
-        finally:
-            self._leave(code)
-
-    def _leave(self, code: int) -> None:
+    def leave(self, code: int) -> None:
         """End what the application has left."""
         if self._state is State.ASKING:
             if code == NORMAL:

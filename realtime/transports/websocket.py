@@ -10,13 +10,14 @@ import asyncio
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from channels.consumer import AsyncConsumer
 
 from realtime import limits, topics
 from realtime.conf import conf
 from realtime.handshake import query_of, request_of
+from realtime.members import Receive, RestingWire
 from realtime.protocol import messages
 from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Frame
@@ -37,7 +38,18 @@ CLOSE_GRACE = 5.0  # seconds a client is given to answer a close before its task
 class RealtimeConsumer(Connection, AsyncConsumer):
     """What the consumers share: the handshake, commands, heartbeat and the close codes."""
 
-    __slots__ = ("_bucket", "base_send", "binary", "heard", "next_ping", "query", "scope", "task", "violations")
+    __slots__ = (
+        "_bucket",
+        "_may_rest",
+        "base_send",
+        "binary",
+        "heard",
+        "next_ping",
+        "query",
+        "scope",
+        "task",
+        "violations",
+    )
 
     channel_layer_alias = None  # type: ignore[assignment]  # Channels takes None as "no layer of its own"
     transport: ClassVar[str] = "websocket"
@@ -53,6 +65,7 @@ class RealtimeConsumer(Connection, AsyncConsumer):
         self.violations = 0
         self.heard = self.next_ping = 0.0
         self._bucket: TokenBucket | None = None
+        self._may_rest = False
 
     def wanted(self) -> Wanted:
         """The topics this connection asks for. Raises ProtocolError."""
@@ -72,7 +85,6 @@ class RealtimeConsumer(Connection, AsyncConsumer):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope, self.base_send = scope, send
-        self.task = asyncio.current_task()
         await receive()  # websocket.connect
         try:
             self.query = query_of(request_of(scope))
@@ -81,12 +93,18 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             limits.count_refusal(refusal)
             await self._refuse(refusal)
             return
+        await self._serve(receive, begins=True)
+
+    async def _serve(self, receive: Receive, *, begins: bool = False) -> None:
+        """Greet a client that begins, and hear each until it has left, or a server can say when there is more of it."""
+        self.task = asyncio.current_task()
+        rests = False
         try:
-            await self._open(scope)
-            self.scope = self.query = scope = None
-            await self.catch_up()
-            # Here, and not in a coroutine of its own: its frame would be kept for as long as the connection lasts.
-            while (message := await receive())["type"] != "websocket.disconnect":
+            if begins:
+                await self._open(self.scope)
+                self.scope = self.query = None
+                await self.catch_up()
+            while not (rests := self._rests()) and (message := await receive())["type"] != "websocket.disconnect":
                 await self._hear(message)
         except asyncio.CancelledError:
             if not self.closing:
@@ -94,7 +112,13 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             with suppress(asyncio.CancelledError):  # a second time: its grace is over
                 await self._finished()
         finally:
-            self._gone()
+            self.task = None
+            if not rests:
+                self._gone()
+
+    def _rests(self) -> bool:
+        """Whether nothing has come, and the server goes on with this once something does: no task need wait for it."""
+        return self._may_rest and cast("RestingWire", self.wire).rest(self._serve)
 
     async def _refuse(self, refusal: ProtocolError) -> None:
         """Answer in HTTP where the server can, else (or for a page that asks) accept, say it, and close."""
@@ -124,7 +148,9 @@ class RealtimeConsumer(Connection, AsyncConsumer):
         """Accept, and greet."""
         subprotocol = self._subprotocol()
         self.binary = subprotocol == MSGPACK
-        self.wire = (scope.get("extensions") or {}).get("realtime.wire")
+        extensions = scope.get("extensions") or {}
+        self.wire = extensions.get("realtime.wire")
+        self._may_rest = "realtime.rest" in extensions
         if self.wire is None:
             self.outlet = Outlet(self.base_send, self._fault)
         else:
@@ -211,15 +237,14 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             await asyncio.wait(self._helpers)
 
     def _end(self) -> None:
-        if self.task is not None and not self.task.done():
-            self.gone()  # first, or it would be waited for
-            self.outlet.abandon()
-            self.task.cancel()
+        task = self.task
+        self._gone()  # first, or it would be waited for
+        if task is not None:
+            task.cancel()
 
     def _gone(self) -> None:
         self.gone()
         self.outlet.abandon()
-        self.task = None
 
     def beat(self, now: float) -> float:
         """Heartbeat, silence and expiry; say when to look again."""

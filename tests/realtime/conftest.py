@@ -33,6 +33,11 @@ class ServerInAThread:
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
         self._thread.start()
 
+    @property
+    def tasks(self):
+        """Those in which the application runs, one for each request or socket that has one."""
+        return self._server.server_state.tasks
+
     def stop(self):
         """End it as SIGTERM would, and wait for that."""
         self._server.should_exit = True

@@ -65,7 +65,7 @@ async def test_the_scope_is_what_asgi_says() -> None:
     assert scope["client"] == client.transport.get_extra_info("sockname")
     assert scope["subprotocols"] == ["v1", "v2"]
     assert [value for name, value in scope["headers"] if name == b"x-two"] == [b"1", b"2"]
-    assert set(scope["extensions"]) == {"websocket.http.response", "realtime.wire"}
+    assert set(scope["extensions"]) == {"websocket.http.response", "realtime.wire", "realtime.rest"}
 
 
 async def test_bytes_one_at_a_time_are_the_same_message() -> None:
