@@ -7,7 +7,6 @@ token that is unusual in any way, and each that must be refused, is left to the 
 from __future__ import annotations
 
 import hmac
-import json
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NoBase64
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+import msgspec
 from rest_framework_simplejwt import state
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.settings import api_settings
@@ -82,7 +82,7 @@ def _is_good(payload: dict[str, Any], kind: type[Token]) -> bool:
 def _read(body: bytes) -> dict[str, Any] | None:
     try:
         text = urlsafe_b64decode(body + b"=" * (-len(body) % 4))
-        payload = json.loads(text)
+        payload = msgspec.json.decode(text)
     except (NoBase64, ValueError, RecursionError):
         return None
     return payload if isinstance(payload, dict) and _text(text) == body else None

@@ -75,13 +75,13 @@ class Presented:
 
     by: By
     secret: str = field(repr=False)
+    mark: bytes | None = field(repr=False, init=False)
+    """What a token is known again by; None for what is good once, or looked up each time."""
 
-    @property
-    def mark(self) -> bytes | None:
-        """What a token is known again by; None for what is good once, or looked up each time."""
-        if self.by in ("session", "ticket"):
-            return None
-        return hashlib.sha256(f"{self.by} {self.secret}".encode()).digest()
+    def __post_init__(self) -> None:
+        is_token = self.by not in ("session", "ticket")
+        mark = hashlib.sha256(f"{self.by} {self.secret}".encode()).digest() if is_token else None
+        object.__setattr__(self, "mark", mark)  # it is frozen from now on
 
 
 def presented_in(request: HttpRequest, subprotocols: Collection[str] = ()) -> Presented:

@@ -12,6 +12,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -20,8 +21,10 @@ Values = dict[bytes, list[bytes]]
 
 SHARED_HEADERS = 1024  # how many are kept for others to share
 _LONGEST_SHARED = 256  # bytes of a line that is kept
+_LONGEST_ALIKE = 2048  # bytes of the lines of one request that are looked at once for all who say the same
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = b"13"
+_SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: "
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
@@ -78,14 +81,12 @@ def parse(data: bytes, *, largest: int, most_headers: int) -> tuple[Request, byt
 
 def accepted(request: Request, headers: Iterable[Header], subprotocol: str | None) -> bytes:
     """Return the answer that opens the socket. Raises ValueError for a header that is none."""
-    own: list[Header] = [
-        (b"upgrade", b"websocket"),
-        (b"connection", b"Upgrade"),
-        (b"sec-websocket-accept", request.accept),
-    ]
+    lines = [_SWITCHING, request.accept]
+    more = list(headers)
     if subprotocol is not None:
-        own.append((b"sec-websocket-protocol", subprotocol.encode("ascii")))
-    return head(HTTPStatus.SWITCHING_PROTOCOLS, [*own, *headers])
+        more.insert(0, (b"sec-websocket-protocol", subprotocol.encode("ascii")))
+    lines += [b"\r\n" + _line(header) for header in more]
+    return b"".join(lines) + b"\r\n\r\n"
 
 
 def response(status: int, headers: Iterable[Header], body: bytes) -> bytes:
@@ -96,12 +97,15 @@ def response(status: int, headers: Iterable[Header], body: bytes) -> bytes:
 
 def head(status: int, headers: Iterable[Header]) -> bytes:
     """Return status line and headers. Raises ValueError for a header that is none."""
-    lines = [b"HTTP/1.1 %d %s" % (status, _phrase(status))]
-    for name, value in headers:
-        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise ValueError(f"this is no header: {name!r}: {value!r}")
-        lines.append(name + b": " + value)
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    first = b"HTTP/1.1 %d %s" % (status, _phrase(status))
+    return b"\r\n".join([first, *map(_line, headers)]) + b"\r\n\r\n"
+
+
+def _line(header: Header) -> bytes:
+    name, value = header
+    if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+        raise ValueError(f"this is no header: {name!r}: {value!r}")
+    return name + b": " + value
 
 
 def _phrase(status: int) -> bytes:
@@ -141,12 +145,11 @@ def _header(line: bytes) -> Header:
 
 
 def _request(target: bytes, headers: list[Header]) -> Request:
-    values: Values = {}
-    for name, value in headers:
-        values.setdefault(name, []).append(value)
-    _only(values, b"host", "The request names no host, or several.")
+    alike = tuple(header for header in headers if header[0] in _ALIKE)
+    is_short = sum(len(value) for _, value in alike) <= _LONGEST_ALIKE
+    (_check_alike if is_short else _check_alike.__wrapped__)(alike)
+    values = _values(header for header in headers if header[0] not in _ALIKE)
     _check_body(values)
-    _check_upgrade(values)
     key = _only(values, b"sec-websocket-key", "There must be one Sec-WebSocket-Key.")
     try:
         is_key = len(b64decode(key, validate=True)) == 16
@@ -163,6 +166,21 @@ def _request(target: bytes, headers: list[Header]) -> Request:
         subprotocols=_subprotocols(values),
         accept=b64encode(hashlib.sha1(key + _GUID).digest()),  # noqa: S324  (as RFC 6455 wants it; no secret)
     )
+
+
+def _values(headers: Iterable[Header]) -> Values:
+    values: Values = {}
+    for name, value in headers:
+        values.setdefault(name, []).append(value)
+    return values
+
+
+@lru_cache(maxsize=SHARED_HEADERS)
+def _check_alike(headers: tuple[Header, ...]) -> None:
+    """Look at what many clients say in the same words; once, while they do."""
+    values = _values(headers)
+    _only(values, b"host", "The request names no host, or several.")
+    _check_upgrade(values)
 
 
 def _check_upgrade(values: Values) -> None:

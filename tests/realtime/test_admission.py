@@ -215,7 +215,7 @@ async def test_a_batch_is_bounded(alice: User, bob: User, vera: User, smith: Top
         assert len(rights) == 2
         known = set().union(*(one.granted for one in rights._kept.values()))
         assert rights._seqs.keys() == rights._uses.keys() == known
-        assert set(rights._by_token.values()) == set(rights._kept.values())
+        assert {kept.user_id for kept, _ in rights._by_token.values()} == rights._kept.keys()
         rights.clear()
         assert not (rights._seqs or rights._uses or rights._by_token or len(rights))
 
