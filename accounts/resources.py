@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from accounts.access import role_in
 from accounts.topics import family_topic
-from realtime import hub
+from realtime import hubs
 from realtime.resources import NotFound, resource
 
 
@@ -24,4 +24,4 @@ def presence(user: Any, params: FamilyParams) -> dict[str, Any]:
     """Who of the family is online now."""
     if role_in(user, params.family_id) is None:
         raise NotFound
-    return {"family_id": params.family_id, "online": sorted(hub.online(family_topic(params.family_id)))}
+    return {"family_id": params.family_id, "online": sorted(hubs.online(family_topic(params.family_id)))}

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from realtime import hub, log
+from realtime import hubs, log
 from realtime.access import may_see_figures
 from realtime.resources import NotFound, resource
 
@@ -23,4 +23,4 @@ def stats(user: Any, params: NoParams) -> dict[str, Any]:
     """
     if not may_see_figures(user):
         raise NotFound
-    return {**hub.figures(), "log_position": log.head().position, "operations": hub.operations()}
+    return {**hubs.figures(), "log_position": log.head().position, "operations": hubs.operations()}

@@ -89,7 +89,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End, having sent streams away: to uvicorn they are answers that take long, to be waited for and then cut."""
         from realtime.conf import conf
-        from realtime.hub import drain  # needs Django, which is set up with the application
+        from realtime.hubs import drain  # needs Django, which is set up with the application
 
         draining = asyncio.create_task(drain(min(conf.DRAIN_SPREAD, (self.config.timeout_graceful_shutdown or 0) / 2)))
         await super().shutdown(sockets)

@@ -28,7 +28,7 @@ from realtime.conf import conf
 from realtime.desk import trail, watch
 from realtime.desk.connections import Answer, Close, Place, Question, together
 from realtime.desk.pages import desk_data, is_alone
-from realtime.hub import hub
+from realtime.hubs import hub
 from realtime.protocol.errors import ProtocolError
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from realtime.again import give_again
 from realtime.conf import conf
 from realtime.follower import History
 from realtime.handshake import agent_in
-from realtime.hub import Hub, hub
+from realtime.hub import Hub
+from realtime.hubs import hub
 from realtime.members import Wire
 from realtime.metrics import metrics
 from realtime.protocol import messages

@@ -25,7 +25,8 @@ from realtime.admission import controls_behind
 from realtime.conf import conf
 from realtime.follower import Follower
 from realtime.handshake import query_of, request_of
-from realtime.hub import Hub, hub
+from realtime.hub import Hub
+from realtime.hubs import hub
 from realtime.protocol import messages
 from realtime.protocol.cursor import Cursor, Line
 from realtime.protocol.errors import ProtocolError

@@ -24,7 +24,8 @@ from ledger.topics import account_topic
 from realtime import admission, log, standings
 from realtime.admission import Admitted, admit, open_in_memory
 from realtime.conf import conf
-from realtime.hub import Hub, hub
+from realtime.hub import Hub
+from realtime.hubs import hub
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.errors import ProtocolError
 from realtime.protocol.frame import Frame

@@ -23,7 +23,7 @@ from config.asgi import application
 from ledger.models import Account, AccountShare
 from ledger.topics import account_topic
 from realtime import log, topics
-from realtime.hub import hub
+from realtime.hubs import hub
 from realtime.protocol.cursor import Cursor
 from realtime.relay import relay
 from realtime.threads import run_db

@@ -14,7 +14,8 @@ from pytest_django import Settings
 from accounts.models import Family, Membership, User
 from accounts.topics import family_topic
 from realtime import log
-from realtime.hub import Hub, hub
+from realtime.hub import Hub
+from realtime.hubs import hub
 from realtime.models import LogHead
 from realtime.outbox import end_sessions, rights_changed
 from realtime.protocol.errors import ProtocolError

@@ -21,7 +21,8 @@ from accounts.sessions import sign_out
 from accounts.topics import family_topic, user_topic
 from config.asgi import django_application
 from realtime import log, tickets
-from realtime.hub import Hub, hub
+from realtime.hub import Hub
+from realtime.hubs import hub
 from realtime.outbox import rights_changed
 from realtime.relay import relay
 from realtime.threads import run_db
