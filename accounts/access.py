@@ -16,6 +16,7 @@ from django.db.models import F, OuterRef, QuerySet
 from accounts import events
 from accounts.models import Family, Membership, Role, User
 from accounts.topics import family_topic, user_topic
+from realtime.publishing import keep_unchanged
 from realtime.topics import Kind, Topic, topic
 
 Someone: TypeAlias = User | AnonymousUser
@@ -54,6 +55,20 @@ def hold_roles(families: QuerySet[Family], users: Collection[UUID] | None = None
     rows = Membership.objects.filter(family__in=families.values("pk"))
     rows = rows if users is None else rows.filter(user__in=users)
     list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
+
+
+def hold_standing(ids: Collection[UUID]) -> None:
+    """Let none of the users be deleted, deactivated, or become staff or be it no longer, until the transaction ends.
+
+    To be taken after memberships and accounts, as who deletes a user does. Ask what they are then: it may just have
+    changed.
+    """
+    keep_unchanged(User.objects.filter(pk__in=ids))
+
+
+def is_staff(user: Someone) -> bool:
+    """Whether the user is active and staff now. One query."""
+    return _active(user).filter(is_staff=True).exists()
 
 
 class FamilyKind(Kind):

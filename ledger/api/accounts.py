@@ -21,13 +21,14 @@ from accounts.access import families_of, hold_roles
 from accounts.models import User
 from ledger import access, payloads
 from ledger.api.base import LedgerViewSet, StrictSerializer
-from ledger.api.targets import MAY_NOT_MANAGE, hold_accounts, hold_family, referred, require, writable_family
+from ledger.api.targets import MAY_NOT_MANAGE, check_referred, hold_accounts, hold_family, require, writable_family
 from ledger.api.writes import atomically
 from ledger.filters import AccountFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Account, AccountShare
 from ledger.money import DECIMALS
 from ledger.serializers import AccountSerializer
+from realtime.publishing import keep
 
 MOST_SHARES = 50
 
@@ -90,7 +91,9 @@ class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerVie
 
     def _create(self, given: dict[str, Any]) -> Answer:
         # All of them: whoever opens an account comes for these, and with some of them in hand that is a deadlock.
-        hold_roles(families_of(self.user).filter(pk=given["family_id"]))
+        families = families_of(self.user).filter(pk=given["family_id"])
+        keep(families)
+        hold_roles(families)
         family = writable_family(self.user, given["family_id"])
         shares = given.get("shared_with", [])
         owner_id = given.get("owner_id", self.user.pk)
@@ -134,8 +137,8 @@ class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerVie
         people = User.objects.filter(is_active=True)
         if owner_id is not None and owner_id != self.user.pk:
             members = people.filter(memberships__family=family_id, memberships__is_active=True)
-            referred("owner_id", members, owner_id, _("an active member of the family"))
-        if len(set(shares)) != people.filter(pk__in=shares).count():
+            check_referred("owner_id", members, owner_id, _("an active member of the family"))
+        if len(set(shares)) != len(keep(people.filter(pk__in=shares))):
             raise ValidationError({"shared_with": [_("Give ids of active users, each once.")]})
 
 

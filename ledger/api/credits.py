@@ -14,6 +14,7 @@ from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.access import hold_standing, is_staff
 from accounts.models import User
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MetadataField, MoneyField
@@ -66,11 +67,12 @@ class CreditViewSet(mixins.ListModelMixin, LedgerViewSet):
         return once(request, lambda: self._create(given))
 
     def _create(self, given: dict[str, Any]) -> Answer:
-        user = self._whose(given.get("user_id", self.user.pk))
-        require(self.user.is_staff or given["reason"] == CreditEntry.Reason.USAGE, MAY_ONLY_USE)
+        id = given.get("user_id", self.user.pk)
+        # Of a stranger nobody is held: what the request's own user was is enough to say so, though not to let it pass.
+        hold_standing({self.user.pk, id} if self.user.is_staff else {self.user.pk})
+        is_of_staff = is_staff(self.user)
+        visible = User.objects.filter(is_active=True)
+        user = found(visible if is_of_staff else visible.filter(pk=self.user.pk), id)
+        require(is_of_staff or given["reason"] == CreditEntry.Reason.USAGE, MAY_ONLY_USE)
         entry = change(user, given["amount"], given["reason"], given.get("metadata"))
         return Answer(self.answer(entry))
-
-    def _whose(self, id: object) -> User:
-        visible = User.objects.filter(is_active=True)
-        return found(visible if self.user.is_staff else visible.filter(pk=self.user.pk), id)

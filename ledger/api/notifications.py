@@ -16,7 +16,7 @@ from rest_framework import mixins, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.access import families_of, may_manage
+from accounts.access import families_of, hold_standing, is_staff, may_manage
 from accounts.models import Family, User
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
@@ -26,6 +26,7 @@ from ledger.idempotency import Answer, keyed, once
 from ledger.models import Notification
 from ledger.serializers import NotificationSerializer
 from ledger.services import notices
+from realtime.publishing import keep
 
 LONGEST_MESSAGE = 4000
 MAY_NOT_SEND = _("Only owners and admins may send a notice to their family: give its family_id. The rest is for staff.")
@@ -81,12 +82,17 @@ class NotificationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ledg
             return {"family": self._family(family_id)}
         # Refused before anybody is looked up: the answer says nothing of who exists.
         require(self.user.is_staff, MAY_NOT_SEND)
-        if (user_id := given.get("user_id")) is not None:
-            return {"user": found(User.objects.filter(is_active=True), user_id)}
-        return {}
+        user_id = given.get("user_id")
+        hold_standing({self.user.pk, user_id or self.user.pk})
+        require(is_staff(self.user), MAY_NOT_SEND)
+        return {} if user_id is None else {"user": found(User.objects.filter(is_active=True), user_id)}
 
     def _family(self, id: UUID) -> Family:
+        if self.user.is_staff:
+            keep(Family.objects.filter(pk=id))
         hold_family(self.user, id)
-        family = found(Family.objects.all() if self.user.is_staff else families_of(self.user), id)
-        require(self.user.is_staff or may_manage(self.user, family.pk), MAY_NOT_SEND)
+        hold_standing([self.user.pk])
+        is_of_staff = self.user.is_staff and is_staff(self.user)
+        family = found(Family.objects.all() if is_of_staff else families_of(self.user), id)
+        require(is_of_staff or may_manage(self.user, family.pk), MAY_NOT_SEND)
         return family

@@ -21,7 +21,7 @@ from accounts.access import may_write
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
-from ledger.api.targets import hold, hold_accounts, hold_family, referred, require, writable_family
+from ledger.api.targets import check_referred, hold, hold_accounts, hold_family, require, writable_family
 from ledger.api.writes import atomically, persistently
 from ledger.filters import RuleFilter
 from ledger.idempotency import Answer, keyed, once
@@ -128,10 +128,10 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
     def _check(self, row: Rule, given: dict[str, Any], family_id: UUID) -> None:
         if given.get("account_id") is not None:
             accounts = access.visible_accounts(self.user).filter(family=family_id)
-            referred("account_id", accounts, given["account_id"], _("an account of the family, or null"))
+            check_referred("account_id", accounts, given["account_id"], _("an account of the family, or null"))
         if given.get("set_payee_id") is not None:
             payees = Payee.objects.filter(family=family_id)
-            referred("set_payee_id", payees, given["set_payee_id"], _("a payee of the family, or null"))
+            check_referred("set_payee_id", payees, given["set_payee_id"], _("a payee of the family, or null"))
         if row.amount_min is not None and row.amount_max is not None and row.amount_min > row.amount_max:
             raise ValidationError({"amount_max": [_("Give an amount that is not below amount_min.")]})
         # A rule whose payee was deleted sets nothing any more; it can still be renamed and switched off.

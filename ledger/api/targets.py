@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -25,7 +25,7 @@ from ledger.errors import AmountRefused
 from ledger.models import Account
 from ledger.money import check_amount, check_credit
 from ledger.services import balances, touched
-from realtime.publishing import PublishingModel, locked_row
+from realtime.publishing import PublishingModel, keep, locked_row
 
 Row = TypeVar("Row", bound=Model)
 
@@ -41,12 +41,13 @@ def found(rows: QuerySet[Row], id: object) -> Row:
         raise NotFound from None
 
 
-def referred(field: str, rows: QuerySet[Row], id: object, what: str) -> Row:
-    """Return the row that a field refers to; raises the same ``ValidationError`` for unknown and forbidden."""
-    row = rows.filter(pk=id).first()
-    if row is None:
+def check_referred(field: str, rows: QuerySet[Any], id: object, what: str) -> None:
+    """Keep the row that a field refers to from being deleted until the transaction ends.
+
+    Raises the same ``ValidationError`` for unknown and forbidden, and for what has just been deleted.
+    """
+    if not keep(rows.filter(pk=id)):
         raise ValidationError({field: [_("Give the id of {what}.").format(what=what)]})
-    return row
 
 
 def require(allowed: bool, reason: StrPromise | str = MAY_NOT_WRITE) -> None:
@@ -74,7 +75,9 @@ def hold_family(user: User, id: UUID, *others: UUID) -> None:
 
     Nothing is held of a family that the user is not in. Ask for rights only then: they may just have been taken away.
     """
-    hold_roles(families_of(user).filter(pk=id), [user.pk, *others])
+    families = families_of(user).filter(pk=id)
+    keep(families)  # ahead of what goes with a family, as who deletes one does
+    hold_roles(families, [user.pk, *others])
 
 
 def hold_accounts(user: User, ids: Collection[UUID]) -> None:

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
-from ledger.api.targets import exact, hold_accounts, referred, require, writable_account
+from ledger.api.targets import check_referred, exact, hold_accounts, require, writable_account
 from ledger.api.writes import atomically
 from ledger.filters import TransactionFilter
 from ledger.idempotency import Answer, keyed, once
@@ -105,4 +105,4 @@ class TransactionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Ledge
         exact("amount", amount, account.currency)
         if (payee_id := given.get("payee_id")) is not None:
             payees = Payee.objects.filter(family=account.family_id)
-            referred("payee_id", payees, payee_id, _("a payee of the account's family, or null"))
+            check_referred("payee_id", payees, payee_id, _("a payee of the account's family, or null"))

@@ -17,6 +17,7 @@ from ledger.errors import AmountRefused, InsufficientCredit, LedgerError
 from ledger.models import CreditBalance, CreditEntry
 from ledger.models.guarded import insert, unguarded
 from ledger.money import check_credit, format_credit
+from realtime.publishing import keep
 
 MAX_METADATA = 4096
 
@@ -25,7 +26,8 @@ def change(user: User, amount: Decimal, reason: str, metadata: Mapping[str, Any]
     """Add ``amount``, which may be negative, to a user's credit, and tell them.
 
     Raises InsufficientCredit if that would leave less than none, AmountRefused for zero or more than two decimals,
-    LedgerError for an unknown reason or metadata that is no small JSON object; then nothing was written.
+    LedgerError for an unknown reason or metadata that is no small JSON object, User.DoesNotExist for who has just been
+    deleted; then nothing was written.
     """
     _check(amount, reason, metadata or {})
     using = router.db_for_write(CreditBalance)
@@ -63,6 +65,9 @@ def balance_of(user: User) -> CreditBalance:
 
 
 def _locked(user: User, using: str) -> CreditBalance:
+    # The user first, as who deletes one comes to the credit after that.
+    if not keep(User.objects.using(using).filter(pk=user.pk)):
+        raise User.DoesNotExist
     rows = unguarded(CreditBalance, using).filter(pk=user.pk).select_for_update()
     row = rows.first()
     if row is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
+from typing import TypeAlias
 from uuid import UUID
 
 from django.db import router, transaction
@@ -21,7 +22,10 @@ from ledger.errors import NotInFamily
 from ledger.models import Payee, Rule, RuleRun, Transaction
 from ledger.services import balances
 from ledger.topics import rules_topic
+from realtime.publishing import keep
 from realtime.topics import Topic
+
+Hit: TypeAlias = tuple[Rule, Transaction]
 
 BATCH = 500
 """Transactions looked at per query of a run over history."""
@@ -33,14 +37,17 @@ def filling_in(rows: Sequence[Transaction], *, using: str) -> Iterator[None]:
 
     What the writer has set is left alone, and so are transfers. Call inside an operation that holds the accounts.
     """
-    outcomes = [outcome for row in rows if row._state.adding for outcome in _fill_in(row, using)]
+    hits = [hit for row in rows if row._state.adding for hit in _hits(row, using)]
+    outcomes = _fill_in(_kept(hits, using))
     yield
     _record(outcomes, using)
 
 
 def run_on(row: Transaction) -> list[Rule]:
     """Fill in a transaction in memory, unsaved, and return the rules that matched it, in their order."""
-    return [rule for rule, _, _ in _fill_in(row, row._state.db or router.db_for_write(Transaction))]
+    hits = list(_hits(row, row._state.db or router.db_for_write(Transaction)))
+    _fill_in(hits)
+    return [rule for rule, _ in hits]
 
 
 def run_history(rule: Rule, user: User) -> RuleRun:
@@ -105,12 +112,28 @@ def _topic(rule: Rule, using: str) -> Topic:
     return rules_topic(balances.account(rule.account_id, using))
 
 
-def _fill_in(row: Transaction, using: str) -> list[tuple[Rule, Transaction, bool]]:
-    if row.transfer_id is not None:
+def _hits(row: Transaction, using: str) -> Iterator[Hit]:
+    if row.transfer_id is None:
+        account = balances.account(row.account_id, using)
+        yield from ((rule, row) for rule in _active(account.family_id, using) if matches(rule, row))
+
+
+def _kept(hits: Sequence[Hit], using: str) -> list[Hit]:
+    """Those of ``hits`` whose rule is not deleted until the transaction ends, and sets no payee that is."""
+    if not hits:
         return []
-    account = balances.account(row.account_id, using)
-    hits = [rule for rule in _active(account.family_id, using) if matches(rule, row)]
-    return [(rule, row, _set_blank(rule, row)) for rule in hits]
+    matched = {rule.pk: rule for rule, row in hits}
+    rules = keep(Rule.objects.using(using).filter(pk__in=matched))
+    named = {rule.set_payee_id for rule in matched.values() if rule.set_payee_id is not None}
+    payees = keep(Payee.objects.using(using).filter(pk__in=named)) if named else set()
+    for rule in matched.values():
+        if rule.set_payee_id not in payees:
+            rule.set_payee = None
+    return [hit for hit in hits if hit[0].pk in rules]
+
+
+def _fill_in(hits: Iterable[Hit]) -> list[tuple[Rule, Transaction, bool]]:
+    return [(rule, row, _set_blank(rule, row)) for rule, row in hits]
 
 
 def _active(family_id: UUID, using: str) -> list[Rule]:
