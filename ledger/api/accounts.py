@@ -21,13 +21,14 @@ from accounts.access import families_of, hold_roles
 from accounts.models import User
 from ledger import access, payloads
 from ledger.api.base import LedgerViewSet, StrictSerializer
-from ledger.api.targets import MAY_NOT_MANAGE, check_referred, hold_accounts, hold_family, require, writable_family
+from ledger.api.targets import MAY_NOT_MANAGE, check_referred, hold_family, require, writable_family
 from ledger.api.writes import atomically
 from ledger.filters import AccountFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Account, AccountShare
 from ledger.money import DECIMALS
 from ledger.serializers import AccountSerializer
+from ledger.services.sharing import hold_accounts
 from realtime.publishing import keep
 
 MOST_SHARES = 50

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,7 +22,7 @@ from accounts.access import may_write
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
-from ledger.api.targets import check_referred, hold, hold_accounts, hold_family, require, writable_family
+from ledger.api.targets import check_referred, hold, hold_family, require, writable_family
 from ledger.api.writes import atomically, persistently
 from ledger.filters import RuleFilter
 from ledger.idempotency import Answer, keyed, once
@@ -29,6 +30,7 @@ from ledger.models import Payee, Rule
 from ledger.money import MAX_DIGITS
 from ledger.serializers import RuleRunSerializer, RuleSerializer
 from ledger.services import rules
+from ledger.services.sharing import hold_accounts
 
 MOST_PRIORITY = 1_000_000
 
@@ -86,10 +88,13 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
     @extend_schema(request=None, responses=RuleRunSerializer)
     @action(detail=True, methods=["post"])
     def run(self, request: Request, pk: str) -> Response:
-        """Run a rule over the family's whole history, as far as the user sees it. It overrides what was set."""
+        """Run a rule over the family's whole history, as far as the user sees it. It overrides what was set.
+
+        Refused as soon as the user may not any more: what was set until then stays, and is told by ``RuleExecuted``.
+        """
         row = self._writable_row()
         # Batches with a transaction each, so that a long history does not hold up everybody's writes.
-        run = persistently(lambda: rules.run_history(row, self.user))
+        run = persistently(lambda: rules.run_history(row, self.user, refusal=self._refusal))
         return Response(RuleRunSerializer(run).data)
 
     def _create(self, given: dict[str, Any]) -> Answer:
@@ -111,10 +116,17 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
 
     def _held_row(self, target_id: UUID | None = None, *, to_delete: bool = False) -> Rule:
         """The rule as it is now, if it is still in sight: held, with the account that it is for, or is to be for."""
-        row = self._writable_row()
-        self._hold_rights(row.family_id, row.account_id, target_id)
-        hold(row, to_delete=to_delete)
-        return self._writable_row()
+        row, held = self._writable_row(), {target_id}
+        while True:
+            held.add(row.account_id)
+            self._hold_rights(row.family_id, *held)
+            before = transaction.savepoint()
+            hold(row, to_delete=to_delete)
+            row = self._writable_row()
+            if row.account_id in held:
+                return row
+            # Moved while we waited. Let go of it: who has the account that it is for now may be coming for the rule.
+            transaction.savepoint_rollback(before)
 
     def _hold_rights(self, family_id: UUID, *account_ids: UUID | None) -> None:
         hold_family(self.user, family_id)
@@ -124,6 +136,13 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
         row: Rule = self.get_object()
         require(may_write(self.user, row.family_id))
         return row
+
+    def _refusal(self) -> APIException | None:
+        try:
+            self._writable_row()
+        except APIException as refusal:
+            return refusal
+        return None
 
     def _check(self, row: Rule, given: dict[str, Any], family_id: UUID) -> None:
         if given.get("account_id") is not None:

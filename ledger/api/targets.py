@@ -5,7 +5,7 @@ Separate so that "unknown" and "forbidden" cannot come apart: every resource fin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
@@ -24,7 +24,6 @@ from ledger import access
 from ledger.errors import AmountRefused
 from ledger.models import Account
 from ledger.money import check_amount, check_credit
-from ledger.services import balances, touched
 from realtime.publishing import PublishingModel, keep, locked_row
 
 Row = TypeVar("Row", bound=Model)
@@ -78,16 +77,6 @@ def hold_family(user: User, id: UUID, *others: UUID) -> None:
     families = families_of(user).filter(pk=id)
     keep(families)  # ahead of what goes with a family, as who deletes one does
     hold_roles(families, [user.pk, *others])
-
-
-def hold_accounts(user: User, ids: Collection[UUID]) -> None:
-    """Let nobody change those of the accounts that the user sees, or what the user may do on them.
-
-    Until the transaction ends. Find them again then: one may just have been closed, or have gone out of sight.
-    """
-    seen = access.visible_accounts(user).filter(pk__in=ids)
-    hold_roles(Family.objects.filter(pk__in=seen.values("family")), [user.pk])
-    balances.lock(touched.of_accounts(seen), router.db_for_write(Account))
 
 
 def exact(field: str, amount: Decimal, currency: str) -> Decimal:

@@ -18,12 +18,13 @@ from rest_framework.response import Response
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
-from ledger.api.targets import check_referred, exact, hold_accounts, require, writable_account
+from ledger.api.targets import check_referred, exact, require, writable_account
 from ledger.api.writes import atomically
 from ledger.filters import TransactionFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Account, Payee, Transaction
 from ledger.serializers import TransactionSerializer
+from ledger.services.sharing import hold_accounts
 
 
 class TransactionInput(StrictSerializer):

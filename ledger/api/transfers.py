@@ -16,13 +16,14 @@ from rest_framework.response import Response
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
-from ledger.api.targets import exact, hold_accounts, require, writable_account
+from ledger.api.targets import exact, require, writable_account
 from ledger.api.writes import atomically
 from ledger.filters import TransferFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Transaction, Transfer
 from ledger.serializers import TransferSerializer
 from ledger.services import transfers
+from ledger.services.sharing import hold_accounts
 
 
 class TransferChange(StrictSerializer):

@@ -5,14 +5,14 @@ New transactions are filled in before they are inserted, so that everyone sees t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 from uuid import UUID
 
 from django.db import router, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -21,6 +21,7 @@ from ledger import access, events
 from ledger.errors import NotInFamily
 from ledger.models import Payee, Rule, RuleRun, Transaction
 from ledger.services import balances
+from ledger.services.sharing import hold_accounts
 from ledger.topics import rules_topic
 from realtime.publishing import keep
 from realtime.topics import Topic
@@ -50,26 +51,31 @@ def run_on(row: Transaction) -> list[Rule]:
     return [rule for rule, _ in hits]
 
 
-def run_history(rule: Rule, user: User) -> RuleRun:
+def run_history(rule: Rule, user: User, refusal: Callable[[], Exception | None] = lambda: None) -> RuleRun:
     """Run a rule over all the family's transactions that the user may see, and tell the user how it went.
 
     Asked for by a person, so it sets its category and payee whatever was there. Works in batches, each a transaction
-    of its own unless the caller has one open.
+    of its own unless the caller has one open, and each under rights of its own: what the user sees of it is held, and
+    asked for again. ``refusal`` says then why the user may not go on; that is raised once what was done before is told.
+    Raises DoesNotExist for a rule, or user, that has just been deleted.
     """
-    accounts = access.visible_accounts(user).filter(family=rule.family_id)
-    candidates = Transaction.objects.filter(account__in=accounts, transfer=None)
-    if rule.account_id is not None:
-        candidates = candidates.filter(account=rule.account_id)
     matched = changed = 0
-    for batch in _batches(candidates):
-        hits = [row for row in batch if matches(rule, row)]
-        matched += len(hits)
-        changed += _set_all(rule, [row.pk for row in hits if _would_change(rule, row)])
+    refused = None
+    for batch in _batches(_candidates(rule, user)):
+        if hits := [row for row in batch if matches(rule, row)]:
+            with transaction.atomic():
+                held = _held(hits, user)
+                if refused := refusal():
+                    break
+                rows = [row for row in _candidates(rule, user).filter(held) if matches(rule, row)]
+                matched += len(rows)
+                changed += _set_all(rule, rows)
+    if refused and not matched:
+        raise refused
     with transaction.atomic():
-        run = RuleRun.objects.create(
-            rule=rule, user=user, trigger=RuleRun.Trigger.HISTORY, matched_count=matched, changed_count=changed
-        )
-        events.rule_executed(run, user.pk)
+        run = _recorded(rule, user, matched, changed)
+    if refused:
+        raise refused
     return run
 
 
@@ -160,22 +166,50 @@ def _would_change(rule: Rule, row: Transaction) -> bool:
     return category or (rule.set_payee_id is not None and rule.set_payee_id != row.payee_id)
 
 
-def _set_all(rule: Rule, ids: Sequence[UUID]) -> int:
+def _set_all(rule: Rule, rows: Sequence[Transaction]) -> int:
     values: dict[str, object] = {}
     if rule.set_category:
         values["category"] = rule.set_category
+    if rule.set_payee_id is not None and not keep(Payee.objects.filter(pk=rule.set_payee_id)):
+        rule.set_payee = None  # deleted meanwhile: as if it had not been named
     if rule.set_payee_id is not None:
         values["payee_id"] = rule.set_payee_id
+    ids = [row.pk for row in rows if _would_change(rule, row)]
     return Transaction.objects.filter(pk__in=ids).update(**values) if ids and values else 0
+
+
+def _candidates(rule: Rule, user: User) -> QuerySet[Transaction]:
+    accounts = access.visible_accounts(user).filter(family=rule.family_id)
+    rows = Transaction.objects.filter(account__in=accounts, transfer=None)
+    rows = rows if rule.account_id is None else rows.filter(account=rule.account_id)
+    return rows.order_by("pk").only("account_id", "description", "amount", "category", "payee_id")
+
+
+def _held(rows: Sequence[Transaction], user: User) -> Q:
+    """Hold the accounts of ``rows`` as far as the user still sees them; the condition is that a row is still there."""
+    accounts = {row.account_id for row in rows}
+    hold_accounts(user, accounts)
+    return Q(pk__in=[row.pk for row in rows], account__in=accounts)
+
+
+def _recorded(rule: Rule, user: User, matched: int, changed: int) -> RuleRun:
+    if not keep(User.objects.filter(pk=user.pk)):
+        raise User.DoesNotExist
+    if not keep(Rule.objects.filter(pk=rule.pk)):
+        raise Rule.DoesNotExist
+    run = RuleRun.objects.create(
+        rule=rule, user=user, trigger=RuleRun.Trigger.HISTORY, matched_count=matched, changed_count=changed
+    )
+    events.rule_executed(run, user.pk)
+    return run
 
 
 def _batches(rows: QuerySet[Transaction]) -> Iterator[list[Transaction]]:
     """Pages by key: what is inserted meanwhile neither repeats a row nor skips one."""
-    fields = rows.order_by("pk").only("account_id", "description", "amount", "category", "payee_id")
-    page = list(fields[:BATCH])
+    page = list(rows[:BATCH])
     while page:
         yield page
-        page = list(fields.filter(pk__gt=page[-1].pk)[:BATCH])
+        page = list(rows.filter(pk__gt=page[-1].pk)[:BATCH])
 
 
 def _record(outcomes: Iterable[tuple[Rule, Transaction, bool]], using: str) -> None:

@@ -17,15 +17,17 @@ ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import router
 from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
-from accounts.models import Membership, User
+from accounts.access import hold_roles
+from accounts.models import Family, Membership, User
 from accounts.topics import family_topic
 from ledger import access, events
 from ledger.errors import AlreadyTold, CurrencyMismatch, NotInFamily, TooManyShares
@@ -62,6 +64,16 @@ def hold_of(users: QuerySet[User], using: str) -> None:
     """Hold all accounts that the users see or wrote on. For ``accounts.access.register_things``."""
     written = touched.of_transactions(Transaction.objects.filter(created_by__in=users))
     balances.lock(touched.of_everything(users) | written, using)
+
+
+def hold_accounts(user: User, ids: Collection[UUID]) -> None:
+    """Let nobody change those of the accounts that the user sees, or what the user may do on them.
+
+    Until the transaction ends. Find them again then: one may just have been closed, or have gone out of sight.
+    """
+    seen = access.visible_accounts(user).filter(pk__in=ids)
+    hold_roles(Family.objects.filter(pk__in=seen.values("family")), [user.pk])
+    balances.lock(touched.of_accounts(seen), router.db_for_write(Account))
 
 
 def account_created(account: Account, row: Balance) -> None:

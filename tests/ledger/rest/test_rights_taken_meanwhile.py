@@ -10,13 +10,22 @@ from functools import partial
 from threading import Event
 
 import pytest
+from django.db import transaction
 
 from accounts.models import Membership, User
-from ledger.models import Account, CreditEntry, Notification, Payee, Rule, Transaction, Transfer
+from config.services.waiting import wait_until
+from ledger.models import Account, CreditEntry, Notification, Payee, Rule, RuleRun, Transaction, Transfer
 from ledger.services import credits as credit
+from ledger.services import rules
 from tests.ledger.conftest import assert_the_law_holds
 from tests.ledger.test_rights_at_once import queue_behind
-from tests.realtime.concurrently import PATIENCE, answered_after, beside
+from tests.realtime.concurrently import (
+    PATIENCE,
+    answered_after,
+    beside,
+    somebody_waits,
+    until_somebody_waits_for_a_lock,
+)
 
 pytestmark = pytest.mark.usefixtures("committed", "two_writers")
 
@@ -33,7 +42,7 @@ def everything():
 @pytest.fixture
 def things(account, savings, spend, transfer, payee, rule):
     """What requests are about, by name, as a request says it."""
-    rows = {"account": account, "savings": savings, "spent": spend(account), "transfer": transfer}
+    rows = {"account": account, "savings": savings, "spent": spend(account, description="Bread"), "transfer": transfer}
     rows |= {"payee": payee, "rule": rule, "family": account.family}
     return {name: str(row.pk) for name, row in rows.items()}
 
@@ -63,6 +72,7 @@ REQUESTS = {
     ),
     "rename a rule": ("patch", "rules/{rule}", {"name": "Loaves"}),
     "delete a rule": ("delete", "rules/{rule}", None),
+    "run a rule": ("post", "rules/{rule}/run", None),
 }
 
 
@@ -113,6 +123,96 @@ def test_no_rule_is_made_for_an_account_that_goes_out_of_sight_meanwhile(api, ac
 
     assert answer.status_code == 400
     assert [rule.name for rule in Rule.objects.all()] == ["Bread"]
+
+
+def test_a_rule_that_is_moved_meanwhile_is_changed_by_who_sees_where_it_is_when_that_is_committed(
+    api, account, savings, adam, rule
+):
+    Rule.objects.filter(pk=rule.pk).update(account=account)
+    begun = Event()
+
+    def move():
+        with transaction.atomic():
+            Rule.objects.filter(pk=rule.pk).update(account=savings)
+            begun.set()
+            until_somebody_waits_for_a_lock()
+
+    with beside(lambda: begun.wait(PATIENCE) and api(adam).patch(f"rules/{rule.pk}", {"name": "Loaves"})) as asked:
+        with transaction.atomic():
+            Account.objects.filter(pk=savings.pk).update(is_private=True)
+            with beside(move) as moved:
+                moved.result(PATIENCE)
+            wait_until(lambda: somebody_waits() or asked.done(), PATIENCE, lambda: "it neither ended nor waited")
+        answer = asked.result(PATIENCE)
+
+    assert answer.status_code == 404
+    assert Rule.objects.get().name == "Bread"
+
+
+@pytest.fixture
+def history(account, savings, spend, rule, monkeypatch):
+    """Two that the rule matches, each looked at in a batch of its own: on checking, then on bob's savings."""
+    monkeypatch.setattr(rules, "BATCH", 1)
+    Rule.objects.update(is_active=False)
+    return [spend(each, description="Bread").pk for each in (account, savings)]
+
+
+def set_by(history):
+    return [Transaction.objects.get(pk=each).category for each in history]
+
+
+def test_a_run_over_history_leaves_alone_what_goes_out_of_sight_meanwhile(api, savings, adam, history, rule):
+    answer = answered_after(
+        lambda: Account.objects.filter(pk=savings.pk).update(is_private=True),
+        lambda: api(adam).post(f"rules/{rule.pk}/run"),
+    )
+
+    assert (answer.status_code, answer.json()["matched_count"], answer.json()["changed_count"]) == (200, 1, 1)
+    assert set_by(history) == ["food", ""]
+
+
+def run_while(taken, api, user, rule, monkeypatch):
+    """The answer to a run over history whose second batch begins when ``taken`` is committed already."""
+    whole, batches = rules._batches, []
+
+    def between(*args):
+        for batch in whole(*args):
+            if batches:
+                with beside(taken) as done:
+                    done.result(PATIENCE)
+            batches.append(batch)
+            yield batch
+
+    monkeypatch.setattr(rules, "_batches", between)
+    return api(user).post(f"rules/{rule.pk}/run")
+
+
+@pytest.mark.parametrize("change", [demote, deactivate])
+def test_a_run_over_history_ends_where_its_user_may_no_longer_write(
+    api, family, adam, history, rule, change, monkeypatch
+):
+    answer = run_while(lambda: change(family, adam), api, adam, rule, monkeypatch)
+
+    assert answer.status_code == (403 if change is demote else 404)
+    assert set_by(history) == ["food", ""]
+    assert [(run.matched_count, run.changed_count) for run in RuleRun.objects.filter(user=adam)] == [(1, 1)]
+
+
+def test_a_run_over_history_ends_with_its_rule(api, adam, history, rule, monkeypatch):
+    answer = run_while(lambda: Rule.objects.filter(pk=rule.pk).delete(), api, adam, rule, monkeypatch)
+
+    assert answer.status_code == 404
+    assert set_by(history) == ["food", ""]
+
+
+def test_a_run_over_history_sets_no_payee_that_is_deleted_meanwhile(api, adam, history, rule, payee, monkeypatch):
+    Rule.objects.update(set_payee=payee)
+
+    answer = run_while(lambda: Payee.objects.filter(pk=payee.pk).delete(), api, adam, rule, monkeypatch)
+
+    assert (answer.status_code, answer.json()["changed_count"]) == (200, 2)
+    assert set_by(history) == ["food", "food"]
+    assert not Transaction.objects.exclude(payee=None).exists()
 
 
 @pytest.mark.parametrize("request_", ["write a transaction", "rename an account"])
