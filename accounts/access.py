@@ -16,12 +16,13 @@ from django.db.models import F, OuterRef, QuerySet
 from accounts import events
 from accounts.models import Family, Membership, Role, User
 from accounts.topics import family_topic, user_topic
-from realtime.publishing import keep_unchanged
+from realtime.holding import hold_behind, keep_unchanged
 from realtime.topics import Kind, Topic, topic
 
 Someone: TypeAlias = User | AnonymousUser
 Things: TypeAlias = Callable[[User, UUID], Iterable[Topic]]
-Ahead: TypeAlias = Callable[[QuerySet[User], str], object]
+Keys: TypeAlias = Callable[[QuerySet[User], str], Iterable[Any]]
+LetGo: TypeAlias = Callable[[QuerySet[User], str], object]
 
 WRITERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
 MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
@@ -119,41 +120,48 @@ class UserKind(Kind):
 
 
 _things: list[Things] = []
-_ahead: list[tuple[Ahead, Ahead]] = []
+_ahead: list[tuple[Keys, Keys, LetGo]] = []
 
 
-def register_things(things: Things, hold: Ahead, let_go: Ahead) -> None:
+def register_things(things: Things, hold: Keys, look: Keys, let_go: LetGo) -> None:
     """Let an app say which topics of its own come and go with a membership.
 
     ``things(user, family_id)`` names what the user reads *as a member* of the family, whether or not they are
     one at this moment: it is asked in the transaction of the change, after the membership was written.
-    ``hold(users, using)`` locks the rows behind all topics of the users, in the order that the app itself keeps to:
-    it is asked before the users are deleted, activated or deactivated, which comes to the rows in an order of its own.
+    ``hold(users, using)`` locks the rows behind all topics of the users, in the order that the app itself keeps to,
+    and returns their keys: it is asked before the users are deleted, activated or deactivated, which comes to them in
+    an order of its own. ``look(users, using)`` returns the same keys and locks nothing.
     ``let_go(users, using)`` then takes them out of rows that stay. Call this from ``ready()``.
     """
     if things not in _things:
         _things.append(things)
-        _ahead.append((hold, let_go))
+        _ahead.append((hold, look, let_go))
 
 
-def hold_sight(keys: Collection[UUID], using: str) -> None:
-    """Lock what tells what users see, in the order of those who change a part of it: memberships, then the rest."""
-    memberships = Membership.objects.using(using).filter(user__in=keys).order_by("pk")
-    list(memberships.select_for_update(of=("self",), no_key=True).values_list("pk"))
-    for hold, _ in _ahead:
-        hold(User.objects.filter(pk__in=keys), using)
+def hold_users(keys: Collection[UUID], using: str, *, to_delete: bool = False) -> None:
+    """Lock users behind what tells what they see, in the order of those who change a part of it.
+
+    Memberships, then the rest, and the users last: who refers to one has everything else in hand by then.
+    """
+    users = User.objects.using(using).filter(pk__in=keys)
+    memberships = Membership.objects.using(using).filter(user__in=keys).order_by("pk").values_list("pk", flat=True)
+    locked = memberships.select_for_update(of=("self",), no_key=True)
+    hold_behind(
+        users,
+        lambda: [*locked.all(), *(key for hold, _, _ in _ahead for key in hold(users, using))],
+        lambda: [*memberships.all(), *(key for _, look, _ in _ahead for key in look(users, using))],
+        to_delete=to_delete,
+    )
 
 
 def make_way(keys: Collection[UUID], using: str) -> None:
-    """Before users are deleted, lock what tells what they see, then have what stays refer to them no more.
+    """Before users are deleted, lock them and what tells what they see, then have what stays refer to them no more.
 
-    And the users, before anybody looks at what goes with them: what came to refer to them until then does, and nothing
-    comes any more.
+    All of it before anybody looks at what goes with them: what came to refer to them until then does, and nothing comes
+    any more.
     """
-    hold_sight(keys, using)
-    users = User.objects.using(using).filter(pk__in=keys).order_by("pk")
-    list(users.select_for_update(of=("self",)).values_list("pk"))
-    for _, let_go in _ahead:
+    hold_users(keys, using, to_delete=True)
+    for _, _, let_go in _ahead:
         let_go(User.objects.filter(pk__in=keys), using)
 
 

@@ -29,7 +29,7 @@ class UserQuerySet(PublishingQuerySet["User"]):
         using = self._writing_to()
         with transaction.atomic(using=using, savepoint=False):
             if "is_active" in values and self._is_plain():
-                access.hold_sight(list(self.using(using).values_list("pk", flat=True)), using)
+                access.hold_users(list(self.using(using).values_list("pk", flat=True)), using)
             return super().update(**values)
 
     update.alters_data = True  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ class User(PublishingModel, AbstractUser):
         using = kwargs.get("using") or router.db_for_write(User, instance=self)
         with transaction.atomic(using=using, savepoint=False):
             if not inserts and self._is_switched(kwargs["update_fields"], using):
-                access.hold_sight([self.pk], using)
+                access.hold_users([self.pk], using)
             super().save(*args, **kwargs)
 
     save.alters_data = True  # type: ignore[attr-defined]

@@ -21,4 +21,4 @@ class LedgerConfig(AppConfig):
 
         del resources, signals, wire  # imported for what they register
         topics.register(access.AccountKind())
-        register_things(sharing.topics_through, sharing.hold_of, letting_go.of_users)
+        register_things(sharing.topics_through, sharing.hold_of, sharing.look_at, letting_go.of_users)

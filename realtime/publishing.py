@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Self, TypeVar
 
-from django.core.exceptions import EmptyResultSet
-from django.db import connections, models, router, transaction
+from django.db import models, router, transaction
 from django.db.models.expressions import BaseExpression
 from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
@@ -191,38 +190,6 @@ def locked_row(instance: PublishingModel, using: str, *, to_delete: bool = False
     """
     rows = type(instance)._base_manager.using(using).filter(pk=instance.pk)
     return rows.select_for_update(no_key=not to_delete).first()
-
-
-def keep(rows: models.QuerySet[Any]) -> set[Any]:
-    """The keys of ``rows``, none of which is deleted until the transaction ends. Others may change them, and keep them.
-
-    For what is about to be referred to: Django's foreign keys are deferred, so that the database would come for the
-    same lock only when it commits, and then has nothing but an error to say. On SQLite nobody else writes anyway.
-    """
-    return _share(rows, "KEY SHARE")
-
-
-def keep_unchanged(rows: models.QuerySet[Any]) -> set[Any]:
-    """The keys of ``rows``, none of which is changed or deleted until the transaction ends. Others may do the same."""
-    return _share(rows, "SHARE")
-
-
-def _share(rows: models.QuerySet[Any], strength: str) -> set[Any]:
-    """Django knows only locks that exclude each other, so the words for these are put behind its own query."""
-    connection = connections[rows._db or router.db_for_write(rows.model)]  # type: ignore[attr-defined]
-    keys = rows.using(connection.alias).order_by("pk").values_list("pk", flat=True)
-    if not connection.features.has_select_for_no_key_update:
-        return set(keys)
-    if not connection.in_atomic_block:
-        raise transaction.TransactionManagementError("A lock outside of a transaction would be gone at once.")
-    try:
-        sql, parameters = keys.query.get_compiler(connection=connection).as_sql()
-    except EmptyResultSet:
-        return set()
-    table = connection.ops.quote_name(rows.model._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{sql} FOR {strength} OF {table}", parameters)
-        return {row[0] for row in cursor.fetchall()}
 
 
 def settle(instance: PublishingModel, using: str, *, partly: bool = False) -> PublishingModel:

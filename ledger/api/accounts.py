@@ -29,7 +29,7 @@ from ledger.models import Account, AccountShare
 from ledger.money import DECIMALS
 from ledger.serializers import AccountSerializer
 from ledger.services.sharing import hold_accounts
-from realtime.publishing import keep
+from realtime.holding import keep
 
 MOST_SHARES = 50
 

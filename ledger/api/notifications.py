@@ -26,7 +26,7 @@ from ledger.idempotency import Answer, keyed, once
 from ledger.models import Notification
 from ledger.serializers import NotificationSerializer
 from ledger.services import notices
-from realtime.publishing import keep
+from realtime.holding import keep
 
 LONGEST_MESSAGE = 4000
 MAY_NOT_SEND = _("Only owners and admins may send a notice to their family: give its family_id. The rest is for staff.")

@@ -24,7 +24,8 @@ from ledger import access
 from ledger.errors import AmountRefused
 from ledger.models import Account
 from ledger.money import check_amount, check_credit
-from realtime.publishing import PublishingModel, keep, locked_row
+from realtime.holding import keep
+from realtime.publishing import PublishingModel, locked_row
 
 Row = TypeVar("Row", bound=Model)
 

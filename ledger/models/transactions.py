@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models, router
+from django.db import models, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from uuid_utils.compat import uuid7
@@ -28,10 +28,11 @@ class PayeeQuerySet(PublishingQuerySet["Payee"]):
         from ledger.services import balances, letting_go, touched
 
         using = self._writing_to()
-        with balances.operation(touched.of_payees(self), using=using):
+        with transaction.atomic(using=using, savepoint=False):
             if self._is_plain():
-                letting_go.of_payees(self, using)
-            return super().delete()
+                letting_go.make_way(self, using)
+            with balances.operation(touched.of_payees(self), using=using):
+                return super().delete()
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
@@ -64,9 +65,10 @@ class Payee(PublishingModel):
         from ledger.services import balances, letting_go, touched
 
         using, alone = using or router.db_for_write(Payee, instance=self), Payee.objects.filter(pk=self.pk)
-        with balances.operation(touched.of_payees(alone), using=using):
-            letting_go.of_payees(alone, using)
-            return super().delete(using=using, keep_parents=keep_parents)
+        with transaction.atomic(using=using, savepoint=False):
+            letting_go.make_way(alone, using)
+            with balances.operation(touched.of_payees(alone), using=using):
+                return super().delete(using=using, keep_parents=keep_parents)
 
     delete.alters_data = True  # type: ignore[attr-defined]
 

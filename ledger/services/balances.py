@@ -115,6 +115,11 @@ def lock(which: Q, using: str) -> dict[UUID, Balance]:
     return {row.pk: row for row in locked.filter(which)}
 
 
+def named(which: Q, using: str) -> set[UUID]:
+    """The keys of the balances that ``lock`` would lock now."""
+    return set(Balance.objects.using(using).filter(which).values_list("pk", flat=True))
+
+
 def account(account_id: UUID, using: str) -> Account:
     """The account, as the open operation holds it or else as the database has it."""
     current = _open.get()

@@ -17,7 +17,7 @@ from ledger.errors import AmountRefused, InsufficientCredit, LedgerError
 from ledger.models import CreditBalance, CreditEntry
 from ledger.models.guarded import insert, unguarded
 from ledger.money import check_credit, format_credit
-from realtime.publishing import keep
+from realtime.holding import keep
 
 MAX_METADATA = 4096
 

@@ -23,7 +23,7 @@ from ledger.models import Payee, Rule, RuleRun, Transaction
 from ledger.services import balances
 from ledger.services.sharing import hold_accounts
 from ledger.topics import rules_topic
-from realtime.publishing import keep
+from realtime.holding import keep
 from realtime.topics import Topic
 
 Hit: TypeAlias = tuple[Rule, Transaction]

@@ -23,7 +23,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import router
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.access import hold_roles
@@ -60,10 +60,14 @@ def topics_through(user: User, family_id: UUID) -> Iterable[Topic]:
     return access.account_topics_through(user, family_id)
 
 
-def hold_of(users: QuerySet[User], using: str) -> None:
+def hold_of(users: QuerySet[User], using: str) -> Collection[UUID]:
     """Hold all accounts that the users see or wrote on. For ``accounts.access.register_things``."""
-    written = touched.of_transactions(Transaction.objects.filter(created_by__in=users))
-    balances.lock(touched.of_everything(users) | written, using)
+    return balances.lock(_of(users), using).keys()
+
+
+def look_at(users: QuerySet[User], using: str) -> Collection[UUID]:
+    """Name all accounts that the users see or wrote on. For ``accounts.access.register_things``."""
+    return balances.named(_of(users), using)
 
 
 def hold_accounts(user: User, ids: Collection[UUID]) -> None:
@@ -144,6 +148,10 @@ def unshared(share: AccountShare) -> None:
     if not access.sees_as_member(share.user_id, _held_account(share)):
         events.account_rights_changed(share.account_id, lost=[share.user_id])
     _touch(share)
+
+
+def _of(users: QuerySet[User]) -> Q:
+    return touched.of_everything(users) | touched.of_transactions(Transaction.objects.filter(created_by__in=users))
 
 
 def _tell_rules(before: Account, after: Account) -> None:

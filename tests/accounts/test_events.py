@@ -21,7 +21,7 @@ def things(monkeypatch):
     thing = user_topic(THING)  # any kind that is registered would do
     monkeypatch.setattr(access, "_things", [])
     monkeypatch.setattr(access, "_ahead", [])
-    access.register_things(lambda user, family_id: [thing], lambda users, using: None, lambda users, using: None)
+    access.register_things(lambda user, family_id: [thing], *[lambda users, using: ()] * 3)
     return thing
 
 
