@@ -9,6 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework import status
@@ -36,6 +37,9 @@ def last_owner() -> Conflict:
 def create_family(name: str, owner: User) -> Family:
     """Make a family with its first owner."""
     with transaction.atomic():
+        access.hold_standing([owner.pk])
+        if not User.objects.filter(pk=owner.pk, is_active=True).exists():
+            raise NotFound
         _room_for_family(owner)
         family = Family.objects.create(name=name)
         Membership.objects.create(family=family, user=owner, role=Role.OWNER)
@@ -45,7 +49,7 @@ def create_family(name: str, owner: User) -> Family:
 def rename(family_id: UUID, name: str, *, by: User) -> Family:
     """Give the family another name. For owners and admins."""
     with transaction.atomic():
-        family = _locked(family_id)
+        family = _locked(family_id, by)
         _authorize(family, by)
         family.name = name
         family.save(update_fields=["name"])
@@ -55,9 +59,10 @@ def rename(family_id: UUID, name: str, *, by: User) -> Family:
 def add(family_id: UUID, username: str, role: str, *, by: User) -> Membership:
     """Make a user a member, or an inactive one active again. For owners and admins; owners only by owners."""
     with transaction.atomic():
-        family = _locked(family_id)
+        found = User.objects.filter(username=username, is_active=True)
+        family = _locked(family_id, by, *found.values_list("pk", flat=True))
         _authorize(family, by, role)
-        user = _held_user(family, username)
+        user = _held_user(family, found)
         membership = Membership.objects.filter(family=family, user=user).first()
         if membership is not None and membership.is_active:
             raise Conflict(_("This user is a member already."), "already_member")
@@ -70,7 +75,7 @@ def change(
 ) -> Membership:
     """Give a member another role, or make the membership inactive or active. For owners and admins."""
     with transaction.atomic():
-        family = _locked(family_id)
+        family = _locked(family_id, by, user_id)
         membership = _member(family, user_id)
         role = membership.role if role is None else role
         is_active = membership.is_active if is_active is None else is_active
@@ -88,7 +93,7 @@ def change(
 def remove(family_id: UUID, user_id: UUID, *, by: User) -> None:
     """End a membership. For owners and admins, and for the member, who may leave."""
     with transaction.atomic():
-        family = _locked(family_id)
+        family = _locked(family_id, by, user_id)
         membership = _member(family, user_id)
         leaves = membership.user_id == by.pk and access.role_in(by, family.pk) is not None
         if not leaves:
@@ -97,23 +102,24 @@ def remove(family_id: UUID, user_id: UUID, *, by: User) -> None:
         membership.delete()
 
 
-def _locked(family_id: UUID) -> Family:
-    """The family, locked: changes of one family's members come one after another.
+def _locked(family_id: UUID, by: User, *user_ids: UUID) -> Family:
+    """The family, locked, if ``by`` is in it: changes of one family's members come one after another.
 
-    Not so hard that new rows of the family had to wait: their writers may hold what a leaving has to wait for.
+    Not so hard that new rows of the family had to wait: their writers may hold what a leaving has to wait for. Their
+    roles are held along, and those of ``user_ids``: not every way of changing one comes for the family first.
     """
-    family = Family.objects.select_for_update(no_key=True).filter(pk=family_id).first()
+    family = access.families_of(by).select_for_update(no_key=True).filter(pk=family_id).first()
     if family is None:
         raise NotFound
+    access.hold_roles(Family.objects.filter(pk=family_id), {by.pk, *user_ids})
     return family
 
 
-def _held_user(family: Family, username: str) -> User:
-    """The active user of that name, held: who deletes them, or has begun to, comes before this or after it."""
-    found = User.objects.filter(username=username, is_active=True)
-    if (user := found.first()) is not None:
-        # In the order of who deletes them: the membership, if there is one, what it shows, and only then the user.
-        access.hold_roles(Family.objects.filter(pk=family.pk), [user.pk])
+def _held_user(family: Family, found: QuerySet[User]) -> User:
+    """The user, held: who deletes them, or has begun to, comes before this or after it."""
+    user = found.first()
+    if user is not None:
+        # In the order of who deletes them: the membership, which is held, what it shows, and only then the user.
         access.topics_through(user, family.pk)
         user = found.filter(pk=user.pk).select_for_update(no_key=True).first()
     if user is None:
