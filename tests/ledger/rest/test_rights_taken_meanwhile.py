@@ -5,7 +5,6 @@ Only PostgreSQL lets two transactions write at the same time.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from functools import partial
 from threading import Event
 
@@ -14,9 +13,7 @@ from django.db import transaction
 
 from accounts.models import Membership, User
 from config.services.waiting import wait_until
-from ledger.models import Account, CreditEntry, Notification, Payee, Rule, RuleRun, Transaction, Transfer
-from ledger.services import credits as credit
-from ledger.services import rules
+from ledger.models import Account, Notification, Payee, Rule, Transaction, Transfer
 from tests.ledger.conftest import assert_the_law_holds
 from tests.ledger.test_rights_at_once import queue_behind
 from tests.realtime.concurrently import (
@@ -149,72 +146,6 @@ def test_a_rule_that_is_moved_meanwhile_is_changed_by_who_sees_where_it_is_when_
     assert Rule.objects.get().name == "Bread"
 
 
-@pytest.fixture
-def history(account, savings, spend, rule, monkeypatch):
-    """Two that the rule matches, each looked at in a batch of its own: on checking, then on bob's savings."""
-    monkeypatch.setattr(rules, "BATCH", 1)
-    Rule.objects.update(is_active=False)
-    return [spend(each, description="Bread").pk for each in (account, savings)]
-
-
-def set_by(history):
-    return [Transaction.objects.get(pk=each).category for each in history]
-
-
-def test_a_run_over_history_leaves_alone_what_goes_out_of_sight_meanwhile(api, savings, adam, history, rule):
-    answer = answered_after(
-        lambda: Account.objects.filter(pk=savings.pk).update(is_private=True),
-        lambda: api(adam).post(f"rules/{rule.pk}/run"),
-    )
-
-    assert (answer.status_code, answer.json()["matched_count"], answer.json()["changed_count"]) == (200, 1, 1)
-    assert set_by(history) == ["food", ""]
-
-
-def run_while(taken, api, user, rule, monkeypatch):
-    """The answer to a run over history whose second batch begins when ``taken`` is committed already."""
-    whole, batches = rules._batches, []
-
-    def between(*args):
-        for batch in whole(*args):
-            if batches:
-                with beside(taken) as done:
-                    done.result(PATIENCE)
-            batches.append(batch)
-            yield batch
-
-    monkeypatch.setattr(rules, "_batches", between)
-    return api(user).post(f"rules/{rule.pk}/run")
-
-
-@pytest.mark.parametrize("change", [demote, deactivate])
-def test_a_run_over_history_ends_where_its_user_may_no_longer_write(
-    api, family, adam, history, rule, change, monkeypatch
-):
-    answer = run_while(lambda: change(family, adam), api, adam, rule, monkeypatch)
-
-    assert answer.status_code == (403 if change is demote else 404)
-    assert set_by(history) == ["food", ""]
-    assert [(run.matched_count, run.changed_count) for run in RuleRun.objects.filter(user=adam)] == [(1, 1)]
-
-
-def test_a_run_over_history_ends_with_its_rule(api, adam, history, rule, monkeypatch):
-    answer = run_while(lambda: Rule.objects.filter(pk=rule.pk).delete(), api, adam, rule, monkeypatch)
-
-    assert answer.status_code == 404
-    assert set_by(history) == ["food", ""]
-
-
-def test_a_run_over_history_sets_no_payee_that_is_deleted_meanwhile(api, adam, history, rule, payee, monkeypatch):
-    Rule.objects.update(set_payee=payee)
-
-    answer = run_while(lambda: Payee.objects.filter(pk=payee.pk).delete(), api, adam, rule, monkeypatch)
-
-    assert (answer.status_code, answer.json()["changed_count"]) == (200, 2)
-    assert set_by(history) == ["food", "food"]
-    assert not Transaction.objects.exclude(payee=None).exists()
-
-
 @pytest.mark.parametrize("request_", ["write a transaction", "rename an account"])
 def test_on_an_account_that_is_closed_meanwhile_nothing_is_written(api, open_account, family, bob, things, request_):
     closing = open_account(family, bob, "Closing")
@@ -254,58 +185,6 @@ def test_who_is_no_admin_any_more_sends_no_notice(api, family, adam):
 
     assert answer.status_code == 403
     assert Notification.objects.count() == 0
-
-
-# With what a demoted and a deactivated user is answered.
-BY_STAFF = {
-    "give credit": ("credits", {"user_id": "{bob}", "amount": "1.00", "reason": "reward"}, 404, 404),
-    "give oneself credit": ("credits", {"amount": "1.00", "reason": "reward"}, 403, 404),
-    "tell everybody": ("notifications", {"title": "Hello"}, 403, 403),
-    "tell a user": ("notifications", {"title": "Hello", "user_id": "{bob}"}, 403, 403),
-    "tell a family": ("notifications", {"title": "Hello", "family_id": "{family}"}, 404, 404),
-}
-
-
-@pytest.mark.parametrize("right", ["is_staff", "is_active"])
-@pytest.mark.parametrize("request_", BY_STAFF)
-def test_who_is_not_of_the_staff_any_more_does_nothing_that_only_staff_may(api, admin, bob, family, request_, right):
-    path, body, demoted, deactivated = BY_STAFF[request_]
-    body = {name: value.format(bob=bob.pk, family=family.pk) for name, value in body.items()}
-
-    answer = answered(
-        lambda: User.objects.filter(pk=admin.pk).update(**{right: False}), lambda: api(admin).post(path, body)
-    )
-
-    assert answer.status_code == (demoted if right == "is_staff" else deactivated)
-    assert not (CreditEntry.objects.exists() or Notification.objects.exists())
-
-
-def test_who_is_deactivated_meanwhile_uses_no_credit(api, bob):
-    credit.change(bob, Decimal(5), "reward")
-
-    answer = answered(
-        lambda: User.objects.filter(pk=bob.pk).update(is_active=False),
-        lambda: api(bob).post("credits", {"amount": "-1.00", "reason": "usage"}),
-    )
-
-    assert answer.status_code == 404
-    assert credit.balance_of(bob).balance == 5
-
-
-def test_two_of_the_staff_give_each_other_credit_at_once(api, admin, make_user):
-    other = make_user("other", is_staff=True)
-    for one in (admin, other):
-        credit.change(one, Decimal(1), "reward")
-
-    def give(giver, taker):
-        body = {"user_id": str(taker.pk), "amount": "1.00", "reason": "reward"}
-        return api(giver).post("credits", body).status_code
-
-    with (
-        beside(lambda: give(admin, other)) as one,
-        beside(lambda: give(other, admin)) as another,
-    ):
-        assert (one.result(PATIENCE), another.result(PATIENCE)) == (201, 201)
 
 
 def test_a_user_who_is_deactivated_meanwhile_writes_nothing(api, bob, things):
