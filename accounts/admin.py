@@ -12,6 +12,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 
 from accounts.members import last_owner
 from accounts.models import Family, Membership, Role, User
+from accounts.passwords import PasswordForm
 from realtime.versioned_admin import SHOWN, VersionedAdmin, VersionedForm
 
 # Their stock pages show whole refresh tokens, good for signing in as anybody.
@@ -24,6 +25,7 @@ for shown in (OutstandingToken, BlacklistedToken):
 class UserAdmin(VersionedAdmin, DjangoUserAdmin[User]):
     """Django's own, for our user."""
 
+    change_password_form = PasswordForm
     list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff"]
 
 

@@ -12,6 +12,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from accounts.passwords import change_own
 from config.health import healthz
 from ledger.api.polling import BalancePollView
 from realtime.exposition import MetricsView
@@ -30,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     path("language", set_language, name="language"),
+    path("admin/password_change/", admin.site.admin_view(change_own, cacheable=True)),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
     path("metrics", MetricsView.as_view(), name="metrics"),

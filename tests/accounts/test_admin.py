@@ -126,3 +126,43 @@ def test_the_pages_of_users_and_families_open(staff, alice, family):
 
 def test_no_admin_page_shows_refresh_tokens():
     assert not admin.site.is_registered(OutstandingToken)
+
+
+PASSWORDS = {
+    "of somebody else": ("auth_user_password_change", ["password1", "password2"]),
+    "one's own": ("password_change", ["new_password1", "new_password2"]),
+}
+
+
+@pytest.mark.parametrize("whose", PASSWORDS)
+def test_a_new_password_gives_back_no_right_that_was_taken_away_as_it_was_hashed(staff, bob, whose, monkeypatch):
+    user = bob if whose == "of somebody else" else User.objects.get(username="admin")
+    User.objects.filter(pk=user.pk).update(is_staff=True, email="old@example.org")
+    set_password = User.set_password
+
+    def slowly(self, raw):
+        User.objects.filter(pk=self.pk).update(is_staff=False, is_active=False, email="new@example.org")
+        set_password(self, raw)
+
+    monkeypatch.setattr(User, "set_password", slowly)
+    name, fields = PASSWORDS[whose]
+    page = reverse(f"admin:{name}", args=[bob.pk] if user == bob else [])
+
+    answer = staff.post(page, dict.fromkeys(fields, "another horse, another staple") | {"old_password": PASSWORD})
+
+    user.refresh_from_db()
+    assert answer.status_code == 302
+    assert user.check_password("another horse, another staple")
+    assert (user.is_staff, user.is_active, user.email) == (False, False, "new@example.org")
+
+
+def test_a_password_is_still_refused_and_taken_away_on_its_page(staff, bob):
+    page = reverse("admin:auth_user_password_change", args=[bob.pk])
+
+    refused = staff.post(page, {"password1": "short", "password2": "short", "usable_password": "true"})
+    bob.refresh_from_db()
+    assert (refused.status_code, bob.check_password(PASSWORD)) == (200, True)
+
+    taken = staff.post(page, {"usable_password": "false", "unset-password": "on"})
+    bob.refresh_from_db()
+    assert (taken.status_code, bob.has_usable_password()) == (302, False)
