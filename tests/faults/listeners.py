@@ -15,7 +15,7 @@ import httpx
 import websockets
 
 from realtime.protocol.cursor import Cursor
-from tests.clients import TRANSPORTS, Client, Frame, PollClient, is_event
+from tests.clients import TRANSPORTS, Client, Frame, PollClient, SocketClient, is_event
 from tests.faults import history
 from tests.faults.history import Chapter, End, Heard
 from tests.faults.world import PASSWORD, World
@@ -127,6 +127,8 @@ class Listener:
                 raise
             client.frames.clear()
             self._failures = 0
+            if frame["type"] == "Ping" and isinstance(client, SocketClient):
+                await client.send("Pong")
             self._take(frame)
             self._cursor = client.cursor or self._cursor
 
