@@ -15,10 +15,11 @@ from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
 from realtime.conf import conf
+from realtime.prepared import insert
 
 M = TypeVar("M", bound="PublishingModel")
 
-changed = Signal()
+changed = Signal(use_caching=True)
 """Sent with sender (the model), before, after (rows; None for none) and using, once per row changed."""
 
 
@@ -173,6 +174,14 @@ class PublishingModel(models.Model):
 
     save.alters_data = True  # type: ignore[attr-defined]
 
+    def _do_insert(self, manager: Any, using: str, fields: Sequence[Any], returning_fields: Any, raw: bool) -> Any:
+        """Insert by a statement that is ready, where the database has nothing to work out or to give back."""
+        values = [getattr(self, field.attname) if raw else field.pre_save(self, True) for field in fields]
+        if returning_fields or any(map(_is_worked_out, fields, values)):
+            return super()._do_insert(manager, using, fields, returning_fields, raw)  # type: ignore[misc]
+        insert(self, fields, values, using)
+        return []
+
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Delete in a transaction; receivers of ``changed`` run inside it, for cascades too."""
         using = using or router.db_for_write(type(self), instance=self)
@@ -180,6 +189,10 @@ class PublishingModel(models.Model):
             return super().delete(using=using, keep_parents=keep_parents)
 
     delete.alters_data = True  # type: ignore[attr-defined]
+
+
+def _is_worked_out(field: Any, value: Any) -> bool:
+    return hasattr(value, "resolve_expression") or hasattr(field, "get_placeholder")
 
 
 def locked_row(instance: PublishingModel, using: str, *, to_delete: bool = False) -> PublishingModel | None:
@@ -197,10 +210,10 @@ def settle(instance: PublishingModel, using: str, *, partly: bool = False) -> Pu
 
     Of one that was saved ``partly``, the rest is whatever the caller left there, and the row is read instead.
     """
-    fields = instance._meta.concrete_fields
-    if partly or any(isinstance(instance.__dict__.get(field.attname), BaseExpression) for field in fields):
+    fields, values = instance._meta.concrete_fields, instance.__dict__
+    if partly or any(isinstance(values.get(field.attname), BaseExpression) for field in fields):
         return type(instance)._base_manager.using(using).get(pk=instance.pk)
     for field in fields:
-        if field.attname in instance.__dict__:
-            setattr(instance, field.attname, field.to_python(instance.__dict__[field.attname]))
+        if field.attname in values and (made := field.to_python(values[field.attname])) is not values[field.attname]:
+            setattr(instance, field.attname, made)
     return instance

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 from django.db import models
 
+from realtime import prepared
 from realtime.models import Refused
 
 M = TypeVar("M", bound="GuardedModel")
@@ -58,3 +59,8 @@ def insert(rows: Iterable[M], using: str) -> None:
     """Insert rows of a guarded model. For the one service that may write it."""
     for row in rows:
         models.Model.save(row, force_insert=True, using=using)
+
+
+def overwrite(row: M, names: tuple[str, ...], using: str) -> bool:
+    """Write these attributes over the row of a guarded model; False if it is gone. For the one service that may."""
+    return bool(prepared.update(row, names, using))

@@ -17,14 +17,15 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import router, transaction
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from ledger import events
 from ledger.models import Account, Balance, Transaction
-from ledger.models.guarded import insert, unguarded
+from ledger.models.guarded import insert, overwrite
 from ledger.money import ZERO, check_amount
-from ledger.services.touched import by_ids, is_one
+from ledger.services.touched import by_ids, the_one
+from realtime.prepared import Given, prepared
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
@@ -110,9 +111,20 @@ def lock(which: Q, using: str) -> dict[UUID, Balance]:
     hard, though, that rows which merely refer to it had to wait. It comes before its balance, since changes of rights
     hold it alone and then come here; PostgreSQL keeps the order of ``of``.
     """
-    rows = Balance.objects.using(using).select_related("account").order_by(*(() if is_one(which) else ("pk",)))
-    locked = rows.select_for_update(of=("account", "self"), no_key=True)
-    return {row.pk: row for row in locked.filter(which)}
+    key = the_one(which)
+    rows = _one(using, key) if key is not None else _locked(using).filter(which).order_by("pk")
+    return {row.pk: row for row in rows}
+
+
+def _locked(using: str) -> QuerySet[Balance]:
+    rows = Balance.objects.using(using).select_related("account")
+    return rows.select_for_update(of=("account", "self"), no_key=True)
+
+
+@prepared(Balance._meta.pk)
+def _one(using: str, account_id: Given) -> QuerySet[Balance]:
+    """One account's balance: what nearly every save takes. There is no order to keep, and none to ask for."""
+    return _locked(using).filter(pk=account_id)
 
 
 def named(which: Q, using: str) -> set[UUID]:
@@ -214,8 +226,7 @@ def _post(row: Balance, change: Sums, using: str) -> bool:
     check_amount(row.available_balance, row.account.currency)
     row.version += 1
     row.updated_at = timezone.now()
-    written = unguarded(Balance, using).filter(pk=row.pk)
-    if not written.update(**{name: getattr(row, name) for name in _WRITTEN}):
+    if not overwrite(row, _WRITTEN, using):
         return False
     events.account_balance_update(row)
     return True

@@ -24,6 +24,7 @@ from ledger.services import balances
 from ledger.services.sharing import hold_accounts
 from ledger.topics import rules_topic
 from realtime.holding import keep
+from realtime.prepared import Given, prepared
 from realtime.topics import Topic
 
 Hit: TypeAlias = tuple[Rule, Transaction]
@@ -146,10 +147,14 @@ def _active(family_id: UUID, using: str) -> list[Rule]:
     """The family's rules in their order, asked for once per operation."""
 
     def ask() -> list[Rule]:
-        rules = Rule.objects.using(using).filter(family=family_id, is_active=True).order_by()
-        return sorted(rules, key=lambda rule: (rule.priority, rule.pk))
+        return sorted(_of_family(using, family_id), key=lambda rule: (rule.priority, rule.pk))
 
     return balances.once(("rules", family_id), ask)
+
+
+@prepared(Rule._meta.get_field("family"))
+def _of_family(using: str, family_id: Given) -> QuerySet[Rule]:
+    return Rule.objects.using(using).filter(family=family_id, is_active=True).order_by()
 
 
 def _set_blank(rule: Rule, row: Transaction) -> bool:

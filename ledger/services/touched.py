@@ -21,9 +21,10 @@ def by_ids(ids: Collection[UUID | None]) -> Q:
     return Q(pk=wanted[0]) if len(wanted) == 1 else Q(pk__in=wanted)
 
 
-def is_one(which: Q) -> bool:
-    """Whether the condition is that of one account: there is no order to keep then, and none to ask for."""
-    return len(which.children) == 1 and isinstance(which.children[0], tuple) and which.children[0][0] == "pk"
+def the_one(which: Q) -> Any:
+    """The id of the account, where the condition names one and no more; None otherwise."""
+    only = which.children[0] if len(which.children) == 1 else None
+    return only[1] if isinstance(only, tuple) and only[0] == "pk" and not which.negated else None
 
 
 def of_accounts(accounts: QuerySet[Any]) -> Q:

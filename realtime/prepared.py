@@ -1,0 +1,145 @@
+"""Statements whose SQL is written once and then run with other values.
+
+The ORM writes a query anew each time, which takes many times as long as the database's answer. Here it writes it once
+per database, for what every save or every connect asks. Separate because it leans on how Django's compiler lays out a
+row, and nothing else has to know that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Expression, Field, Model, QuerySet
+from django.db.models.query import get_related_populators
+
+M = TypeVar("M", bound=Model)
+AnyField = Field[Any, Any]
+
+
+class Given(Expression):
+    """Where a statement takes a value that is given each time: one for ``field``, so written as that field's are."""
+
+    def __init__(self, field: AnyField, place: int = 0) -> None:
+        super().__init__(output_field=field)
+        self.place = place
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        return "%s", [self]
+
+    def written(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        """The value as the database takes it. Raises what the field raises for one that it cannot hold."""
+        return self.output_field.get_db_prep_value(value, connection)
+
+
+class Prepared(Generic[M]):
+    """A queryset of whole rows, with places for values; called with a database and the values, it returns the rows.
+
+    What the queryset is made of must not change while the process lives. One that locks must be run in a transaction:
+    that is looked at when it is written only.
+    """
+
+    def __init__(self, build: Callable[..., QuerySet[M]], given: Sequence[Given]) -> None:
+        self._build = build
+        self._given = given
+        self._statements: dict[str, _Statement] = {}
+
+    def __call__(self, using: str, *values: Any) -> list[M]:
+        statement = self._statements.get(using)
+        if statement is None:
+            statement = self._statements[using] = _written(self._build(using, *self._given), using)
+        return statement.run(connections[using], using, values)
+
+
+def prepared(*fields: Any) -> Callable[[Callable[..., QuerySet[M]]], Prepared[M]]:
+    """Make of a function that builds a queryset, from a database and a place for a value of each field, a Prepared."""
+    given = [Given(field, place) for place, field in enumerate(fields)]
+    return lambda build: Prepared(build, given)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """One queryset in SQL, and how a row of its answer becomes an instance."""
+
+    sql: str
+    params: tuple[Any, ...]
+    converters: tuple[tuple[int, Sequence[Any], Any], ...]
+    model: type[Model]
+    columns: slice
+    names: Sequence[str]
+    related: Sequence[Any]
+    annotations: Sequence[tuple[str, int]]
+
+    def run(self, connection: BaseDatabaseWrapper, using: str, values: Sequence[Any]) -> list[Any]:
+        params = [
+            each.written(values[each.place], connection) if isinstance(each, Given) else each for each in self.params
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, params)
+            rows = cursor.fetchall()
+        return [self._instance(list(row), connection, using) for row in rows]
+
+    def _instance(self, row: list[Any], connection: BaseDatabaseWrapper, using: str) -> Model:
+        for place, converters, expression in self.converters:
+            for convert in converters:
+                row[place] = convert(row[place], expression, connection)
+        instance = self.model.from_db(using, self.names, row[self.columns])
+        for each in self.related:
+            each.populate(row, instance)
+        for name, place in self.annotations:
+            setattr(instance, name, row[place])
+        return instance
+
+
+def _written(queryset: QuerySet[Any], using: str) -> _Statement:
+    """Have the ORM write the queryset, and note what it would do with each row."""
+    compiler: Any = queryset.query.get_compiler(using)
+    sql, params = compiler.as_sql()
+    select, info = compiler.select, compiler.klass_info
+    fields = info["select_fields"]
+    columns = slice(fields[0], fields[-1] + 1)
+    converters = compiler.get_converters([each[0] for each in select])
+    return _Statement(
+        sql,
+        tuple(params),
+        tuple((place, convert, expression) for place, (convert, expression) in converters.items()),
+        info["model"],
+        columns,
+        [each[0].target.attname for each in select[columns]],
+        get_related_populators(info, select, using),
+        list(compiler.annotation_col_map.items()),
+    )
+
+
+def insert(row: Model, fields: Sequence[AnyField], values: Sequence[Any], using: str) -> None:
+    """Insert ``values`` of ``fields``, in this order, as a row of the instance's table. No expressions."""
+    connection = connections[using]
+    written = [field.get_db_prep_save(value, connection) for field, value in zip(fields, values, strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(_insertion(type(row), tuple(fields), connection.vendor), written)
+
+
+def update(row: Model, names: tuple[str, ...], using: str) -> int:
+    """Write these attributes of an instance over its row; return how many rows there were, 1 or 0. No expressions."""
+    connection = connections[using]
+    sql, fields = _change(type(row), names, connection.vendor)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
+        return cursor.rowcount
+
+
+@lru_cache
+def _insertion(model: type[Model], fields: tuple[AnyField, ...], vendor: str) -> str:
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES ({", ".join(["%s"] * len(fields))})'  # noqa: S608
+
+
+@lru_cache
+def _change(model: type[Model], names: tuple[str, ...], vendor: str) -> tuple[str, list[Any]]:
+    fields: list[Any] = [*(model._meta.get_field(name) for name in names), model._meta.pk]
+    *changed, key = (f'"{field.column}" = %s' for field in fields)
+    return f'UPDATE "{model._meta.db_table}" SET {", ".join(changed)} WHERE {key}', fields  # noqa: S608
