@@ -154,17 +154,18 @@ class FanOut:
                 if state.position >= position or not state.live:
                     continue
                 form, wire = member.form, member.wire
-                data = ready[form]
+                pieces = ready[form]
                 # Who was taken off the topic since the sweep began may stand before what has come since then.
                 is_whole = state.position < first and state.since < first and topic in state.topics
-                if data is None or wire is None or not is_whole:
+                if not pieces or wire is None or not is_whole:
                     self.settle(member)
                     continue
                 state.position, state.check = position, check
-                wire.write(data)
                 written[form] += count
-                if wire.unsent:
-                    member.lagging(len(data))
+                for data in pieces:
+                    wire.write(data)
+                    if wire.unsent:
+                        member.lagging(len(data))
             except Exception as error:  # nobody else may miss an event for it
                 self._give_up(member, error)
         for form, number in written.items():
@@ -195,14 +196,13 @@ class FanOut:
                 member.lagging(len(data))
 
 
-class _Ready(dict[Form | None, bytes | None]):
-    """Frames as one piece of bytes in each form; None where there is no such form, or it is more than one write."""
+class _Ready(dict[Form | None, list[bytes]]):
+    """Frames joined into as few writes as may be, in each form that is asked for; none where there is no such form."""
 
     def __init__(self, frames: Sequence[Frame]) -> None:
-        super().__init__({None: None})
+        super().__init__({None: []})
         self._frames = frames
 
-    def __missing__(self, form: Form) -> bytes | None:
-        pieces = joined(self._frames, form, conf.WRITE_BYTES)
-        self[form] = pieces[0] if len(pieces) == 1 else None
+    def __missing__(self, form: Form) -> list[bytes]:
+        self[form] = joined(self._frames, form, conf.WRITE_BYTES)
         return self[form]

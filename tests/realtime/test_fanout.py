@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from realtime import log
+from realtime import fanout, log
 from realtime.fanout import FanOut
 from realtime.hub import Hub
 from realtime.metrics import metrics
+from realtime.protocol import frame
 from realtime.protocol.entry import CONTROL_PREFIX, RIGHTS_CHANGED, SESSIONS_ENDED, Batch, Entry
-from realtime.protocol.frame import Frame
+from realtime.protocol.frame import Form, Frame
 from realtime.protocol.subscriber import Subscriber
 from tests.realtime.recorder import Recorder
 
@@ -327,6 +328,26 @@ async def test_no_write_is_larger_than_it_may_be(settings: Settings) -> None:
         assert member.said == [0, 1, 2, 3, 4]
         assert isinstance(member.wire, Wire)
         assert member.wire.writes == [2, 2, 1]
+
+
+async def test_what_takes_several_writes_is_joined_once_for_all(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.REALTIME = {**settings.REALTIME, "WRITE_BYTES": 1024}
+    house = House(stride=64)
+    members = [house.member("a", wired=True) for _ in range(40)]
+    joinings: list[int] = []
+
+    def joined(frames: Sequence[Frame], form: Form, most: int) -> list[bytes]:
+        joinings.append(len(frames))
+        return frame.joined(frames, form, most)
+
+    monkeypatch.setattr(fanout, "joined", joined)
+
+    house.grow(*(("a", "Note", {"n": number, "text": "x" * 300}) for number in range(5)))
+
+    assert [member.said for member in members] == [[0, 1, 2, 3, 4]] * 40
+    assert joinings == [5]
 
 
 async def test_a_small_fan_out_is_not_held_up_by_a_large_one(slices: None) -> None:
