@@ -27,11 +27,12 @@ from realtime.topics import MAX_LENGTH, InvalidTopic, Topic, parse
 
 Data = Mapping[str, Any]
 MAX_TYPE = 64
-_WRITTEN = [field for field in Outgoing._meta.concrete_fields if not field.primary_key]
 _INSERT = (
-    f"INSERT INTO {Outgoing._meta.db_table} ({', '.join(str(field.column) for field in _WRITTEN)}) "  # noqa: S608
-    f"VALUES ({', '.join(['%s'] * len(_WRITTEN))})"
+    f"INSERT INTO {Outgoing._meta.db_table} (event_id, type, topics, data, timestamp, ack, expires, about) "  # noqa: S608
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
 )
+_ID: Any = Outgoing._meta.get_field("event_id")
+_TIME: Any = Outgoing._meta.get_field("timestamp")
 _CONTROL_TOPIC = re.compile(rf"{CONTROL_PREFIX}\S{{1,{MAX_LENGTH - len(CONTROL_PREFIX)}}}")
 
 
@@ -61,11 +62,17 @@ class _Event:
         return replace(self, data=self.merge(json.loads(row.data), self.data))
 
     def write(self, row: Outgoing) -> None:
-        row.type, row.data = self.type, encode_data(self.data).decode()
+        row.type, row.data = self.type, self.text()
         row.ack, row.about, row.timestamp = self.ack, self.about, timezone.now()
-        row.expires = self.expires
+        row.expires = self.until(row.timestamp)
+
+    def text(self) -> str:
+        return encode_data(self.data).decode()
+
+    def until(self, now: datetime) -> datetime | None:
         if self.ack and self.expires is None:  # nothing is kept for ever
-            row.expires = row.timestamp + timedelta(seconds=conf.ACK_LIFETIME)
+            return now + timedelta(seconds=conf.ACK_LIFETIME)
+        return self.expires
 
 
 class _Pending:
@@ -125,8 +132,8 @@ def publish(
         return
     rows = pending.rows.setdefault(key, {})
     for said, audience in _replace(connection, rows, event, topics):
-        row = _insert(connection, said, audience)
-        rows[row.pk] = row.event_id
+        number, event_id = _insert(connection, said, audience)
+        rows[number] = event_id
 
 
 def keys(*, using: str | None = None) -> Set[str]:
@@ -230,19 +237,27 @@ def _check_names(type: str, topics: Iterable[str], about: str) -> None:
             raise InvalidTopic("not the topic of a user's control entries")
 
 
-def _insert(connection: BaseDatabaseWrapper, event: _Event, topics: Iterable[Topic]) -> Outgoing:
+def _insert(connection: BaseDatabaseWrapper, event: _Event, topics: Iterable[Topic]) -> tuple[int, UUID]:
     """Insert a row by a statement of our own: every save comes this way, and the ORM would be most of what it costs."""
-    row = Outgoing(event_id=uuid7(), topics=" ".join(topics))
-    event.write(row)
-    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in _WRITTEN]
+    event_id, now = uuid7(), timezone.now()
+    values = [
+        _ID.get_db_prep_save(event_id, connection),
+        event.type,
+        " ".join(topics),
+        event.text(),
+        _TIME.get_db_prep_save(now, connection),
+        event.ack,
+        _TIME.get_db_prep_save(event.until(now), connection),
+        event.about,
+    ]
     with connection.cursor() as cursor:
         if connection.features.can_return_columns_from_insert:
             cursor.execute(f"{_INSERT} RETURNING id", values)
-            (row.pk,) = cursor.fetchone()
+            (number,) = cursor.fetchone()
         else:
             cursor.execute(_INSERT, values)
-            row.pk = connection.ops.last_insert_id(cursor, Outgoing._meta.db_table, "id")
-    return row
+            number = connection.ops.last_insert_id(cursor, Outgoing._meta.db_table, "id")
+    return number, event_id
 
 
 def _replace(

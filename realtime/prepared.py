@@ -115,31 +115,37 @@ def _written(queryset: QuerySet[Any], using: str) -> _Statement:
     )
 
 
-def insert(row: Model, fields: Sequence[AnyField], values: Sequence[Any], using: str) -> None:
-    """Insert ``values`` of ``fields``, in this order, as a row of the instance's table. No expressions."""
+def insert(model: type[Model], fields: Sequence[AnyField], values: Sequence[Any], using: str) -> None:
+    """Insert ``values`` of ``fields``, in this order, as a row of the model's table. No expressions."""
     connection = connections[using]
     written = [field.get_db_prep_save(value, connection) for field, value in zip(fields, values, strict=True)]
     with connection.cursor() as cursor:
-        cursor.execute(_insertion(type(row), tuple(fields), connection.vendor), written)
+        cursor.execute(_insertion(model._meta.db_table, tuple([field.column for field in fields])), written)
 
 
 def update(row: Model, names: tuple[str, ...], using: str) -> int:
     """Write these attributes of an instance over its row; return how many rows there were, 1 or 0. No expressions."""
     connection = connections[using]
-    sql, fields = _change(type(row), names, connection.vendor)
+    sql, fields = _change(type(row), names)
+    written = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields])
+        cursor.execute(sql, written)
         return cursor.rowcount
 
 
 @lru_cache
-def _insertion(model: type[Model], fields: tuple[AnyField, ...], vendor: str) -> str:
-    columns = ", ".join(f'"{field.column}"' for field in fields)
-    return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES ({", ".join(["%s"] * len(fields))})'  # noqa: S608
+def _insertion(table: str, columns: tuple[str, ...]) -> str:
+    names, marks = ", ".join(map(_quoted, columns)), ", ".join(["%s"] * len(columns))
+    return f"INSERT INTO {_quoted(table)} ({names}) VALUES ({marks})"  # noqa: S608
 
 
 @lru_cache
-def _change(model: type[Model], names: tuple[str, ...], vendor: str) -> tuple[str, list[Any]]:
+def _change(model: type[Model], names: tuple[str, ...]) -> tuple[str, list[Any]]:
     fields: list[Any] = [*(model._meta.get_field(name) for name in names), model._meta.pk]
-    *changed, key = (f'"{field.column}" = %s' for field in fields)
-    return f'UPDATE "{model._meta.db_table}" SET {", ".join(changed)} WHERE {key}', fields  # noqa: S608
+    *changed, key = (f"{_quoted(field.column)} = %s" for field in fields)
+    return f"UPDATE {_quoted(model._meta.db_table)} SET {', '.join(changed)} WHERE {key}", fields  # noqa: S608
+
+
+def _quoted(name: str) -> str:
+    """A name as standard SQL has it; both databases take it, whatever is in it."""
+    return '"' + name.replace('"', '""').replace("%", "%%") + '"'

@@ -179,7 +179,7 @@ class PublishingModel(models.Model):
         values = [getattr(self, field.attname) if raw else field.pre_save(self, True) for field in fields]
         if returning_fields or any(map(_is_worked_out, fields, values)):
             return super()._do_insert(manager, using, fields, returning_fields, raw)  # type: ignore[misc]
-        insert(self, fields, values, using)
+        insert(manager.model, fields, values, using)
         return []
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:

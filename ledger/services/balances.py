@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import router, transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from ledger import events
-from ledger.models import Account, Balance, Transaction
+from ledger.models import Account, Balance, Rule, Transaction
 from ledger.models.guarded import insert, overwrite
 from ledger.money import ZERO, check_amount
 from ledger.services.touched import by_ids, the_one
@@ -123,8 +123,12 @@ def _locked(using: str) -> QuerySet[Balance]:
 
 @prepared(Balance._meta.pk)
 def _one(using: str, account_id: Given) -> QuerySet[Balance]:
-    """One account's balance: what nearly every save takes. There is no order to keep, and none to ask for."""
-    return _locked(using).filter(pk=account_id)
+    """One account's balance: what nearly every save takes. There is no order to keep, and none to ask for.
+
+    Whether there are rules is asked along, as mostly there are none, and that is known then.
+    """
+    rules = Rule.objects.filter(family=OuterRef("account__family"), is_active=True)
+    return _locked(using).filter(pk=account_id).annotate(has_rules=Exists(rules))
 
 
 def named(which: Q, using: str) -> set[UUID]:
@@ -144,6 +148,11 @@ def held(account_id: UUID) -> Balance | None:
     """The balance as the open operation took it, if it did."""
     current = _open.get()
     return current.rows.get(account_id) if current is not None else None
+
+
+def knows_no_rules(account_id: UUID) -> bool:
+    """Whether the open operation saw that no rule is active in the account's family when it took the balance."""
+    return not getattr(held(account_id), "has_rules", True)
 
 
 def find(model: type[M], pk: Any, using: str) -> M:

@@ -120,7 +120,7 @@ def _topic(rule: Rule, using: str) -> Topic:
 
 
 def _hits(row: Transaction, using: str) -> Iterator[Hit]:
-    if row.transfer_id is None:
+    if row.transfer_id is None and not balances.knows_no_rules(row.account_id):
         account = balances.account(row.account_id, using)
         yield from ((rule, row) for rule in _active(account.family_id, using) if matches(rule, row))
 
