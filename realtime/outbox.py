@@ -240,6 +240,7 @@ def _check_names(type: str, topics: Iterable[str], about: str) -> None:
 def _insert(connection: BaseDatabaseWrapper, event: _Event, topics: Iterable[Topic]) -> tuple[int, UUID]:
     """Insert a row by a statement of our own: every save comes this way, and the ORM would be most of what it costs."""
     event_id, now = uuid7(), timezone.now()
+    until = event.until(now)
     values = [
         _ID.get_db_prep_save(event_id, connection),
         event.type,
@@ -247,7 +248,7 @@ def _insert(connection: BaseDatabaseWrapper, event: _Event, topics: Iterable[Top
         event.text(),
         _TIME.get_db_prep_save(now, connection),
         event.ack,
-        _TIME.get_db_prep_save(event.until(now), connection),
+        until and _TIME.get_db_prep_save(until, connection),
         event.about,
     ]
     with connection.cursor() as cursor:

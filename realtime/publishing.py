@@ -210,10 +210,14 @@ def settle(instance: PublishingModel, using: str, *, partly: bool = False) -> Pu
 
     Of one that was saved ``partly``, the rest is whatever the caller left there, and the row is read instead.
     """
-    fields, values = instance._meta.concrete_fields, instance.__dict__
-    if partly or any(isinstance(values.get(field.attname), BaseExpression) for field in fields):
-        return type(instance)._base_manager.using(using).get(pk=instance.pk)
-    for field in fields:
-        if field.attname in values and (made := field.to_python(values[field.attname])) is not values[field.attname]:
-            setattr(instance, field.attname, made)
+    values, made = instance.__dict__, {}
+    for field in instance._meta.concrete_fields:
+        if field.attname in values:
+            value = values[field.attname]
+            if partly or isinstance(value, BaseExpression):
+                return type(instance)._base_manager.using(using).get(pk=instance.pk)
+            if (as_read := field.to_python(value)) is not value:
+                made[field.attname] = as_read
+    for name, value in made.items():
+        setattr(instance, name, value)
     return instance

@@ -13,17 +13,16 @@ from ledger.services import balances
 
 _PAYEE = Transaction._meta.get_field("payee")
 _CREATED_BY = Transaction._meta.get_field("created_by")
+_STATUSES: list[str] = Transaction.Status.values  # Django makes the list anew each time it is asked
 
 
 def check(transaction: Transaction, using: str) -> None:
     """Raise AmountRefused, NotInFamily or LedgerError if a transaction just written may not be so."""
     account = balances.account(transaction.account_id, using)
     check_amount(transaction.amount, account.currency)
-    if transaction.status not in Transaction.Status.values:
+    if transaction.status not in _STATUSES:
         raise LedgerError(
-            _("{given} is no status: {known}.").format(
-                given=repr(transaction.status), known=", ".join(Transaction.Status.values)
-            )
+            _("{given} is no status: {known}.").format(given=repr(transaction.status), known=", ".join(_STATUSES))
         )
     _look_up_names(transaction, using)
     if transaction.payee is not None and transaction.payee.family_id != account.family_id:
