@@ -16,7 +16,7 @@ from django.db.models import Min, Q, QuerySet
 
 from realtime.conf import conf
 from realtime.models import Event, LogHead, Outgoing, TopicHead, new_epoch_name
-from realtime.places import entry, place
+from realtime.places import entries, place
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.entry import CONTROL_PREFIX, RIGHTS_CHANGED, SESSIONS_ENDED, Batch, Entry
 from realtime.protocol.subscriber import Reason, joinings
@@ -235,10 +235,10 @@ def sequence(horizon: Horizon | None = None, limit: int | None = None) -> Batch 
         now = _locked_head(using, bounded=True)
         if horizon is not None:
             horizon.observe(connections[using])
-        entries, taken = place(connections[using], now.position, horizon.id if horizon else 0, limit)
+        rows, taken = place(connections[using], now.position, horizon.id if horizon else 0, limit)
     if horizon is not None:
         horizon.advance(drained=taken < limit)
-    return Batch(now.epoch, entries[0].position, entries[-1].position, entries, now.check) if entries else None
+    return Batch(now.epoch, rows[0][0], rows[-1][0], entries(rows), now.check) if rows else None
 
 
 def prune(before: datetime) -> int:
@@ -272,8 +272,7 @@ def new_epoch() -> str:
 
 
 def _entries(rows: QuerySet[Event], limit: int | None = None) -> list[Entry]:
-    columns = rows.values_list(*ENTRY)
-    return [entry(*row) for row in columns.order_by("position")[:limit]]
+    return entries(rows.values_list(*ENTRY).order_by("position")[:limit])
 
 
 def _asked(using: str, *, lock: str = "", before: Sequence[str] = ()) -> Head | None:

@@ -6,6 +6,7 @@ the places are worked out here and the rows copied by the database, in a few.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -57,44 +58,46 @@ _TAKE = (
     f"SELECT id, topics, event_id, type, data, timestamp, ack, expires, about FROM {_OUTGOING} "  # noqa: S608
     "WHERE id > %s ORDER BY id LIMIT %s"
 )
-_LOG = (
-    f"INSERT INTO {_EVENT} (position, topic, seq, event_id, type, data, timestamp, ack, expires, about) "  # noqa: S608
-    f"SELECT %s, %s, %s, event_id, type, data, timestamp, ack, expires, about FROM {_OUTGOING} WHERE id = %s"
-)
+# Many rows in a statement, as JSON: between two statements the interpreter may be lost to another thread for a while,
+# and all that time nobody else could write to the database.
+_LOG = f"""
+INSERT INTO {_EVENT} (position, topic, seq, event_id, type, data, timestamp, ack, expires, about)
+SELECT json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), json_extract(j.value, '$[2]'),
+    o.event_id, o.type, o.data, o.timestamp, o.ack, o.expires, o.about
+FROM json_each(%s) j CROSS JOIN {_OUTGOING} o ON o.id = json_extract(j.value, '$[3]')
+"""  # noqa: S608
 _COUNT = (
-    f"INSERT INTO {_TOPIC_HEAD} (topic, seq) VALUES (%s, %s) "  # noqa: S608
-    "ON CONFLICT (topic) DO UPDATE SET seq = excluded.seq"
+    f"INSERT INTO {_TOPIC_HEAD} (topic, seq) SELECT key, value FROM json_each(%s) "  # noqa: S608
+    "WHERE true ON CONFLICT (topic) DO UPDATE SET seq = excluded.seq"
 )
-_LEAVE = f"DELETE FROM {_OUTGOING} WHERE id = %s"  # noqa: S608
+_LEAVE = f"DELETE FROM {_OUTGOING} WHERE id IN (SELECT value FROM json_each(%s))"  # noqa: S608
 _MOVE = f"UPDATE {_LOG_HEAD} SET position = %s, check_bits = %s WHERE id = 1"  # noqa: S608
+_SEQS = f"SELECT topic, seq FROM {_TOPIC_HEAD} WHERE topic IN (SELECT value FROM json_each(%s))"  # noqa: S608
+
+Row = tuple[Any, ...]  # the columns of an entry, in order
 
 
-def place(connection: BaseDatabaseWrapper, position: int, behind: int, limit: int) -> tuple[list[Entry], int]:
-    """Move at most ``limit`` outbox rows behind an id into the log, after ``position``; return entries, and rows taken.
+def place(connection: BaseDatabaseWrapper, position: int, behind: int, limit: int) -> tuple[list[Row], int]:
+    """Move at most ``limit`` outbox rows behind an id into the log, after ``position``; return its rows, and how many.
 
-    For the holder of the head, in a statement after the one that locked it: an earlier one may see an older log.
+    For the holder of the head, in a statement after the one that locked it: an earlier one may see an older log. Make
+    ``entries`` of what is returned when nobody waits for the head any more.
     """
     if connection.vendor == "postgresql":
         return _in_one(connection, behind, limit)
     return _in_steps(connection, position, behind, limit)
 
 
-def entry(
-    position: int,
-    topic: str,
-    seq: int,
-    id: Any,
-    type: str,
-    data: str,
-    moment: datetime,
-    ack: Any,
-    expires: datetime | None,
-    about: str,
-) -> Entry:
-    """An entry from a row's columns, whatever a database makes of an id, a time in UTC and a truth."""
-    name = str(id if isinstance(id, UUID) else UUID(id))
-    until = in_utc(expires).timestamp() if expires else 0.0
-    return Entry(position, topic, seq, name, type, data, timestamp(in_utc(moment)), bool(ack), until, about)
+def entries(rows: Iterable[Row]) -> list[Entry]:
+    """Entries from rows of the log, whatever a database makes of an id, a time in UTC and a truth."""
+    made: list[Entry] = []
+    event_id: Any = None
+    for position, topic, seq, id, type, data, moment, ack, expires, about in rows:
+        if id != event_id:  # else it is the same event on its next topic
+            event_id, name, stamp = id, str(id if isinstance(id, UUID) else UUID(id)), timestamp(in_utc(moment))
+            until = in_utc(expires).timestamp() if expires else 0.0
+        made.append(Entry(position, topic, seq, name, type, data, stamp, bool(ack), until, about))
+    return made
 
 
 def in_utc(moment: datetime) -> datetime:
@@ -102,37 +105,31 @@ def in_utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _in_one(connection: BaseDatabaseWrapper, behind: int, limit: int) -> tuple[list[Entry], int]:
+def _in_one(connection: BaseDatabaseWrapper, behind: int, limit: int) -> tuple[list[Row], int]:
     with connection.cursor() as cursor:
         cursor.execute(_IN_ONE, [behind, limit])
-        entries = [entry(*row) for row in cursor.fetchall()]
-    return entries, len({each.id for each in entries})
+        rows = cursor.fetchall()
+    return rows, len({row[3] for row in rows})
 
 
-def _in_steps(connection: BaseDatabaseWrapper, position: int, behind: int, limit: int) -> tuple[list[Entry], int]:
+def _in_steps(connection: BaseDatabaseWrapper, position: int, behind: int, limit: int) -> tuple[list[Row], int]:
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, [behind, limit])
-        rows = cursor.fetchall()
-        if not rows:
+        waiting = cursor.fetchall()
+        if not waiting:
             return [], 0
-        seqs = _seqs(cursor, {topic for _, topics, *_ in rows for topic in topics.split(" ")})
-        entries: list[Entry] = []
+        cursor.execute(_SEQS, [json.dumps(list({topic for _, topics, *_ in waiting for topic in topics.split(" ")}))])
+        seqs = dict(cursor.fetchall())
+        rows: list[Row] = []
         copies: list[tuple[int, str, int, int]] = []
-        for row_id, topics, *rest in rows:
+        for row_id, topics, *rest in waiting:
             for topic in topics.split(" "):
                 seqs[topic] = seqs.get(topic, 0) + 1
                 position += 1
-                entries.append(entry(position, topic, seqs[topic], *rest))
+                rows.append((position, topic, seqs[topic], *rest))
                 copies.append((position, topic, seqs[topic], row_id))
-        cursor.executemany(_LOG, copies)
-        cursor.executemany(_COUNT, sorted(seqs.items()))
-        cursor.executemany(_LEAVE, [row[:1] for row in rows])
-        cursor.execute(_MOVE, [position, entries[-1].check])
-    return entries, len(rows)
-
-
-def _seqs(cursor: Any, topics: Iterable[str]) -> dict[str, int]:
-    wanted = list(topics)
-    marks = ", ".join(["%s"] * len(wanted))
-    cursor.execute(f"SELECT topic, seq FROM {_TOPIC_HEAD} WHERE topic IN ({marks})", wanted)  # noqa: S608
-    return dict(cursor.fetchall())
+        cursor.execute(_LOG, [json.dumps(copies)])
+        cursor.execute(_COUNT, [json.dumps(seqs)])
+        cursor.execute(_LEAVE, [json.dumps([row_id for row_id, *_ in waiting])])
+        cursor.execute(_MOVE, [position, int(str(rest[0])[-4:], 16)])  # as Entry.check, of the last one
+    return rows, len(waiting)

@@ -173,6 +173,7 @@ def test_whatever_a_row_holds_is_in_the_log_as_it_was_published() -> None:
         (topic, str(row.event_id), row.data, True) for topic in row.topics.split(" ")
     ]
     assert [(event.timestamp, event.expires) for event in Event.objects.all()] == [(row.timestamp, until)] * 2
+    assert log.heads(topics)[1] == dict.fromkeys(topics, 1)
 
 
 def sequence_until(done: Flag) -> None:
