@@ -28,7 +28,7 @@ class Given(Expression):
         super().__init__(output_field=field)
         self.place = place
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "%s", [self]
 
     def written(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
@@ -103,6 +103,7 @@ def _written(queryset: QuerySet[Any], using: str) -> _Statement:
     fields = info["select_fields"]
     columns = slice(fields[0], fields[-1] + 1)
     converters = compiler.get_converters([each[0] for each in select])
+    mode = {"fetch_mode": queryset._fetch_mode} if hasattr(queryset, "_fetch_mode") else {}  # there from Django 6.1 on
     return _Statement(
         sql,
         tuple(params),
@@ -110,7 +111,7 @@ def _written(queryset: QuerySet[Any], using: str) -> _Statement:
         info["model"],
         columns,
         [each[0].target.attname for each in select[columns]],
-        get_related_populators(info, select, using),
+        get_related_populators(info, select, using, **mode),
         list(compiler.annotation_col_map.items()),
     )
 
@@ -130,7 +131,7 @@ def update(row: Model, names: tuple[str, ...], using: str) -> int:
     written = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(sql, written)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 @lru_cache

@@ -15,12 +15,14 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Exists, Func, OuterRef, QuerySet, Subquery, TextField, UUIDField, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Concat
 
 from realtime import log, topics
 from realtime.models import LogHead, Outgoing, TopicHead
+from realtime.prepared import Given, Prepared
 from realtime.protocol.entry import CONTROL_PREFIX
 from realtime.topics import Kind, Topic
 
@@ -77,48 +79,34 @@ def _rows(using: str, user_ids: list[Any], wanted: Mapping[str, Collection[str]]
     if any(kind.keyed and kind.name in wanted for kind in kinds):
         columns = _columns(kinds, wanted)
         return columns, _users(using).filter(pk__in=user_ids).annotate(**columns.expressions)
-    statement = _statement(using, kinds)
-    return statement.columns, statement.run(using, user_ids)
-
-
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """What most connections ask, in SQL: to have the ORM write it takes many times as long as the database's answer."""
-
-    columns: _Columns
-    sql: str
-    params: tuple[Any, ...]
-
-    def run(self, using: str, user_ids: list[Any]) -> Iterable[Any]:
-        params = [_array(using, user_ids) if value is _GIVEN else value for value in self.params]
-        return get_user_model()._default_manager.raw(self.sql, params, using=using)
-
-
-_GIVEN = object()  # where a statement takes the users' keys
+    columns, prepared = _statement(kinds)
+    return columns, prepared(using, user_ids)
 
 
 @lru_cache(maxsize=4)
-def _statement(using: str, kinds: tuple[Kind, ...]) -> _Statement:
-    """The statement for the topics of these kinds that come without asking."""
+def _statement(kinds: tuple[Kind, ...]) -> tuple[_Columns, Prepared[Any]]:
+    """What most connections ask: the topics of these kinds that come without asking."""
     columns = _columns(kinds, {})
-    rows = _users(using).filter(pk__in=_given(using)).annotate(**columns.expressions)
-    sql, params = rows.query.get_compiler(using).as_sql()
-    return _Statement(columns, sql, tuple(params))
+
+    def build(using: str, keys: _Keys) -> Any:
+        return _users(using).filter(pk__in=keys.each(using)).annotate(**columns.expressions)
+
+    return columns, Prepared(build, [_Keys(get_user_model()._meta.pk)])
 
 
-def _given(using: str) -> RawSQL:
-    """The users' keys, however many, as one parameter."""
-    if connections[using].vendor == "postgresql":
-        column = get_user_model()._meta.pk.rel_db_type(connections[using])
-        return RawSQL(f"SELECT unnest(%s::{column}[])", [_GIVEN])  # noqa: S611  (a column's type, no text of anybody's)
-    return RawSQL("SELECT value FROM json_each(%s)", [_GIVEN])
+class _Keys(Given):
+    """The place of the users' keys, however many, as one parameter."""
 
+    def each(self, using: str) -> RawSQL:
+        """They as a subquery of one column."""
+        if connections[using].vendor == "postgresql":
+            column = self.output_field.rel_db_type(connections[using])
+            return RawSQL(f"SELECT unnest(%s::{column}[])", [self])  # noqa: S611  (a column's type, no text of anybody's)
+        return RawSQL("SELECT value FROM json_each(%s)", [self])
 
-def _array(using: str, user_ids: list[Any]) -> Any:
-    """The users' keys as that parameter."""
-    connection, key = connections[using], get_user_model()._meta.pk
-    values = [key.get_db_prep_value(each, connection) for each in user_ids]
-    return values if connection.vendor == "postgresql" else json.dumps(values)
+    def written(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        values = [super(_Keys, self).written(each, connection) for each in value]
+        return values if connection.vendor == "postgresql" else json.dumps(values)
 
 
 @lru_cache(maxsize=4)
