@@ -210,14 +210,22 @@ def settle(instance: PublishingModel, using: str, *, partly: bool = False) -> Pu
 
     Of one that was saved ``partly``, the rest is whatever the caller left there, and the row is read instead.
     """
+    made = None if partly else _unsettled(instance)
+    if made is None:
+        return type(instance)._base_manager.using(using).get(pk=instance.pk)
+    for name, value in made.items():
+        setattr(instance, name, value)
+    return instance
+
+
+def _unsettled(instance: PublishingModel) -> dict[str, Any] | None:
+    """The values that are not yet as the database has them, as they shall be; None where it alone knows one."""
     values, made = instance.__dict__, {}
     for field in instance._meta.concrete_fields:
         if field.attname in values:
             value = values[field.attname]
-            if partly or isinstance(value, BaseExpression):
-                return type(instance)._base_manager.using(using).get(pk=instance.pk)
-            if (as_read := field.to_python(value)) is not value:
-                made[field.attname] = as_read
-    for name, value in made.items():
-        setattr(instance, name, value)
-    return instance
+            if isinstance(value, BaseExpression):
+                return None
+            if (settled := field.to_python(value)) is not value:
+                made[field.attname] = settled
+    return made
