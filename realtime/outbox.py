@@ -247,7 +247,7 @@ def _insert(connection: BaseDatabaseWrapper, event: _Event, topics: Iterable[Top
         " ".join(topics),
         event.text(),
         _TIME.get_db_prep_save(now, connection),
-        event.ack,
+        bool(event.ack),
         until and _TIME.get_db_prep_save(until, connection),
         event.about,
     ]

@@ -1,6 +1,6 @@
 """Giving outbox rows their places in the log: the statements, for whoever holds the log's head.
 
-Separate from the log, which says when this is done and under what lock. PostgreSQL does it in one statement; elsewhere
+Separate from the log, which says when this is done and under what lock. PostgreSQL does it in one statement; on SQLite
 the places are worked out here and the rows copied by the database, in a few.
 """
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.query import get_related_populators
 
@@ -107,13 +108,21 @@ def _written(queryset: QuerySet[Any], using: str) -> _Statement:
     return _Statement(
         sql,
         tuple(params),
-        tuple((place, convert, expression) for place, (convert, expression) in converters.items()),
+        tuple((place, [_free(each) for each in several], column) for place, (several, column) in converters.items()),
         info["model"],
         columns,
         [each[0].target.attname for each in select[columns]],
         get_related_populators(info, select, using, **mode),
         list(compiler.annotation_col_map.items()),
     )
+
+
+def _free(convert: Any) -> Any:
+    """A converter that holds on to no connection: the one it comes from may be closed by then, and its thread gone."""
+    if not isinstance(getattr(convert, "__self__", None), BaseDatabaseOperations):
+        return convert
+    work = convert.__func__
+    return lambda value, column, connection: work(connection.ops, value, column, connection)
 
 
 def insert(model: type[Model], fields: Sequence[AnyField], values: Sequence[Any], using: str) -> None:

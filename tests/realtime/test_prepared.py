@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from decimal import Decimal
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import Exists, F, OuterRef, QuerySet, Value
 from django.test.utils import CaptureQueriesContext
 
@@ -68,6 +71,26 @@ def test_a_statement_is_written_once_and_run_with_each_value(account: Account, f
     assert found == [[account], [other], []]
     assert written == ["default"]
     assert len(asked) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_holds_on_to_no_connection(account: Account) -> None:
+    ready: Prepared[Any] = Prepared(with_account, [Given(Balance._meta.pk)])
+    found: list[Any] = []
+
+    def first() -> None:
+        found.append(weakref.ref(connections["default"]))
+        found.extend(ready("default", account.pk))
+        connections.close_all()
+
+    thread = Thread(target=first)
+    thread.start()
+    thread.join()
+    gc.collect()
+
+    connection_of_thread, row = found
+    assert connection_of_thread() is None
+    assert ready("default", account.pk) == [row]
 
 
 def test_several_values_go_to_their_places(account: Account, family: Family) -> None:
