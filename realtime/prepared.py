@@ -14,7 +14,6 @@ from typing import Any, Generic, TypeVar
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.query import get_related_populators
 
@@ -41,7 +40,7 @@ class Prepared(Generic[M]):
     """A queryset of whole rows, with places for values; called with a database and the values, it returns the rows.
 
     What the queryset is made of must not change while the process lives. One that locks must be run in a transaction:
-    that is looked at when it is written only.
+    that is looked at when it is written only. Not for keys of several columns.
     """
 
     def __init__(self, build: Callable[..., QuerySet[M]], given: Sequence[Given]) -> None:
@@ -62,13 +61,13 @@ def prepared(*fields: Any) -> Callable[[Callable[..., QuerySet[M]]], Prepared[M]
     return lambda build: Prepared(build, given)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Statement:
     """One queryset in SQL, and how a row of its answer becomes an instance."""
 
     sql: str
     params: tuple[Any, ...]
-    converters: tuple[tuple[int, Sequence[Any], Any], ...]
+    expressions: Sequence[Any]
     model: type[Model]
     columns: slice
     names: Sequence[str]
@@ -81,13 +80,28 @@ class _Statement:
         ]
         with connection.cursor() as cursor:
             cursor.execute(self.sql, params)
-            rows = cursor.fetchall()
-        return [self._instance(list(row), connection, using) for row in rows]
-
-    def _instance(self, row: list[Any], connection: BaseDatabaseWrapper, using: str) -> Model:
-        for place, converters, expression in self.converters:
-            for convert in converters:
+            rows = [list(row) for row in cursor.fetchall()]
+        converters = self._converters(connection)
+        for row in rows:
+            for place, convert, expression in converters:
                 row[place] = convert(row[place], expression, connection)
+        return [self._instance(row, using) for row in rows]
+
+    def _converters(self, connection: BaseDatabaseWrapper) -> list[tuple[int, Any, Any]]:
+        """How the columns become Python's values, in order. Kept with the connection: they may hold on to it."""
+        known = connection.__dict__.setdefault("_realtime_converters", {})
+        if self not in known:
+            known[self] = [
+                (place, convert, expression)
+                for place, expression in enumerate(self.expressions)
+                for convert in (
+                    *connection.ops.get_db_converters(expression),
+                    *expression.get_db_converters(connection),
+                )
+            ]
+        return known[self]  # type: ignore[no-any-return]
+
+    def _instance(self, row: list[Any], using: str) -> Model:
         instance = self.model.from_db(using, self.names, row[self.columns])
         for each in self.related:
             each.populate(row, instance)
@@ -103,26 +117,17 @@ def _written(queryset: QuerySet[Any], using: str) -> _Statement:
     select, info = compiler.select, compiler.klass_info
     fields = info["select_fields"]
     columns = slice(fields[0], fields[-1] + 1)
-    converters = compiler.get_converters([each[0] for each in select])
     mode = {"fetch_mode": queryset._fetch_mode} if hasattr(queryset, "_fetch_mode") else {}  # there from Django 6.1 on
     return _Statement(
         sql,
         tuple(params),
-        tuple((place, [_free(each) for each in several], column) for place, (several, column) in converters.items()),
+        [each[0] for each in select],
         info["model"],
         columns,
         [each[0].target.attname for each in select[columns]],
         get_related_populators(info, select, using, **mode),
         list(compiler.annotation_col_map.items()),
     )
-
-
-def _free(convert: Any) -> Any:
-    """A converter that holds on to no connection: the one it comes from may be closed by then, and its thread gone."""
-    if not isinstance(getattr(convert, "__self__", None), BaseDatabaseOperations):
-        return convert
-    work = convert.__func__
-    return lambda value, column, connection: work(connection.ops, value, column, connection)
 
 
 def insert(model: type[Model], fields: Sequence[AnyField], values: Sequence[Any], using: str) -> None:
