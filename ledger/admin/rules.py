@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -28,7 +28,11 @@ class RuleAdmin(CascadingAdmin[Rule]):
     @admin.action(description=_("Run over all transactions you may see"))
     def run_over_history(self, request: HttpRequest, queryset: QuerySet[Rule]) -> None:
         for rule in queryset:
-            run = rules.run_history(rule, request.user)  # type: ignore[arg-type]
+            try:
+                run = rules.run_history(rule, request.user)  # type: ignore[arg-type]
+            except Rule.DoesNotExist:
+                self.message_user(request, _("{rule} has just been deleted.").format(rule=rule), messages.WARNING)
+                continue
             self.message_user(
                 request,
                 _("{rule}: {matched} matched, {changed} changed").format(

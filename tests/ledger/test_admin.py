@@ -14,7 +14,7 @@ from django.urls import reverse
 from accounts.models import User
 from ledger.models import Account, AccountShare, CreditEntry, Rule, RuleRun, Transaction, Transfer
 from ledger.services import credits as credit
-from ledger.services import transfers
+from ledger.services import rules, transfers
 from tests.ledger.conftest import Told, assert_the_law_holds, on_it
 
 LIST = reverse("admin:ledger_transaction_changelist")
@@ -321,3 +321,23 @@ def test_a_rule_is_run_over_what_the_staff_member_may_see(staff: Client, account
     )
 
     assert said(response) == ["All: 0 matched, 0 changed"]
+
+
+def test_a_rule_that_is_deleted_while_it_waits_its_turn_is_said_to_be(
+    staff: Client, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (Rule.objects.create(family=account.family, name=name, set_category="x") for name in ("A", "B"))
+    run = rules.run_history
+
+    def run_and_delete(rule: Rule, user: User) -> RuleRun:
+        Rule.objects.filter(pk=first.pk).delete()
+        return run(rule, user)
+
+    monkeypatch.setattr(rules, "run_history", run_and_delete)
+    response = staff.post(
+        page("rule_changelist"),
+        {"action": "run_over_history", "_selected_action": [first.pk, second.pk]},
+        follow=True,
+    )
+
+    assert said(response) == ["A has just been deleted.", "B: 0 matched, 0 changed"]
