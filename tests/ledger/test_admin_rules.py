@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
-from uuid import UUID
 
 import pytest
+from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 
@@ -28,20 +27,22 @@ def test_a_payment_waits_for_no_run_over_history_that_has_gone_on_to_others(
         Transaction.objects.create(account=each, amount=Decimal(-1))
     rule = Rule.objects.create(family=family, name="All", set_category="x")
     monkeypatch.setattr(rules, "BATCH", 1)
-    set_all, batches = rules._set_all, []
+    batches, begun = rules._batches, 0
 
-    def pay_before_the_second(rule: Rule, ids: Sequence[UUID]) -> Any:
-        if len(batches) == 1:
-            with beside(lambda: Transaction.objects.create(account=accounts[0], amount=Decimal(-2))) as paid:
-                paid.result(PATIENCE)
-        batches.append(ids)
-        return set_all(rule, ids)
+    def pay_before_the_second(rows: QuerySet[Transaction]) -> Iterator[list[Transaction]]:
+        nonlocal begun
+        for batch in batches(rows):
+            if begun == 1:
+                with beside(lambda: Transaction.objects.create(account=accounts[0], amount=Decimal(-2))) as paid:
+                    paid.result(PATIENCE)
+            begun += 1
+            yield batch
 
-    monkeypatch.setattr(rules, "_set_all", pay_before_the_second)
+    monkeypatch.setattr(rules, "_batches", pay_before_the_second)
     client.force_login(admin)
 
     client.post(reverse("admin:ledger_rule_changelist"), {"action": "run_over_history", "_selected_action": [rule.pk]})
 
-    assert len(batches) >= 2
+    assert begun >= 2
     assert set(Transaction.objects.filter(amount=-1).values_list("category", flat=True)) == {"x"}
     assert Transaction.objects.filter(amount=-2).count() == 1
