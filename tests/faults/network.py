@@ -19,6 +19,8 @@ from typing import Protocol, Self
 NETWORKS = 250
 REDIS_PORT = 6379
 RATE = ["rate", "1mbit", "burst", "16kb", "latency", "400ms"]
+# BBR, which is some kernels' choice, sends a few KB/s for a minute after a line was slow: that is not what is tried.
+CONGESTION = "echo reno > /proc/sys/net/ipv4/tcp_congestion_control"
 TABLE = "add table inet faults; add chain inet faults traffic { type filter hook input priority 0; }"
 
 
@@ -92,6 +94,7 @@ class Namespace:
         self._inside("ip", "address", "add", f"{self.host}/30", "dev", self._inner)
         self._inside("ip", "link", "set", self._inner, "up")
         self._inside("ip", "route", "add", clients, "via", outer)
+        self._inside("sh", "-c", CONGESTION)
 
     def address(self, number: int) -> str:
         """One of those that lead back over the cable."""

@@ -26,6 +26,7 @@ fault(
     strike=lambda rig: rig.network.slow_down(),
     heal=lambda rig: rig.network.speed_up(),
     seconds=12,
+    explains=["silent", "cut", "4410"],  # a third of what is written fits through: TCP lets some lines wait for long
     needs=["slow-cable"],
 )
 fault(
