@@ -56,6 +56,19 @@ def subscriber(*, position: int = 0, rights: int | None = None, topics: Iterable
     )
 
 
+def test_what_one_client_joins_and_leaves_is_nothing_to_another_that_shares_its_topics() -> None:
+    shared = {"family:a": 0, "global": 0}
+    one, other = (
+        Subscriber(user, epoch="e", position=100, rights_position=100, topics=shared) for user in ("alice", "bob")
+    )
+
+    one.join("account:x", 120)
+    one.leave("global")
+
+    assert one.topics == {"family:a": 0, "account:x": 120}
+    assert other.topics == {"family:a": 0, "global": 0}
+
+
 def test_what_is_on_a_topic_is_delivered_and_moves_the_place() -> None:
     state = subscriber()
 
