@@ -210,3 +210,10 @@ def live_servers(transactional_db: None) -> Iterator[Callable[..., LiveServer]]:
             return stack.enter_context(LiveServer(**options))
 
         yield start
+
+
+@pytest.fixture
+def two_writers(db: None) -> None:
+    """The test lets two transactions write at the same time."""
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite no two transactions write at the same time")

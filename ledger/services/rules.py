@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 from uuid import UUID
 
-from django.db import router, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
@@ -43,13 +43,6 @@ def filling_in(rows: Sequence[Transaction], *, using: str) -> Iterator[None]:
     outcomes = _fill_in(_kept(hits, using))
     yield
     _record(outcomes, using)
-
-
-def run_on(row: Transaction) -> list[Rule]:
-    """Fill in a transaction in memory, unsaved, and return the rules that matched it, in their order."""
-    hits = list(_hits(row, row._state.db or router.db_for_write(Transaction)))
-    _fill_in(hits)
-    return [rule for rule, _ in hits]
 
 
 def run_history(rule: Rule, user: User, refusal: Callable[[], Exception | None] = lambda: None) -> RuleRun:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
-from django.db import connection
 
 from accounts.models import Family, User
 from ledger.models import Account, Balance, Payee, Transaction
@@ -38,13 +37,6 @@ def told(db: None) -> Callable[..., list[Told]]:
         return [each for each in events if not types or each.type in types]
 
     return ask
-
-
-@pytest.fixture
-def two_writers(db: None) -> None:
-    """The test lets two transactions write at the same time."""
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
 
 
 @pytest.fixture

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.models import User
 from realtime.holding import hold_behind, keep, keep_unchanged
 from tests.realtime.concurrently import PATIENCE, answered_after, beside
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def postgresql() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite no two transactions write at the same time")
 
 
 def at_once(lock):
@@ -37,14 +31,14 @@ def test_the_keys_are_those_of_the_rows_that_there_are(alice, bob, lock):
         assert lock(User.objects.filter(pk__in=[])) == set()
 
 
-@pytest.mark.usefixtures("postgresql")
+@pytest.mark.usefixtures("two_writers")
 @pytest.mark.parametrize("lock", [keep, keep_unchanged])
 def test_a_lock_that_would_be_gone_at_once_is_refused(alice, lock):
     with pytest.raises(transaction.TransactionManagementError):
         lock(User.objects.filter(pk=alice.pk))
 
 
-@pytest.mark.usefixtures("postgresql")
+@pytest.mark.usefixtures("two_writers")
 def test_what_is_kept_is_kept_and_changed_by_others_and_deleted_by_nobody(alice):
     rows = User.objects.filter(pk=alice.pk)
 
@@ -57,7 +51,7 @@ def test_what_is_kept_is_kept_and_changed_by_others_and_deleted_by_nobody(alice)
     assert not rows.exists()
 
 
-@pytest.mark.usefixtures("postgresql")
+@pytest.mark.usefixtures("two_writers")
 def test_what_is_kept_unchanged_is_kept_so_by_others_and_changed_by_nobody(alice):
     rows = User.objects.filter(pk=alice.pk)
 
@@ -88,7 +82,7 @@ def test_what_came_while_rows_were_waited_for_is_held_before_them(alice):
     assert steps == ["hold", "look", "hold", "look"]
 
 
-@pytest.mark.usefixtures("postgresql")
+@pytest.mark.usefixtures("two_writers")
 def test_rows_are_let_go_of_while_what_came_is_waited_for(alice):
     rows, seen = User.objects.filter(pk=alice.pk), []
 
