@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtime import log, receipts
@@ -21,6 +20,7 @@ from realtime.protocol.frame import Frame
 from realtime.protocol.subscriber import losses
 from realtime.receipts import Ask, Due
 from realtime.threads import run_db
+from realtime.together import Together, Waiting
 from realtime.wanting import Settled, Want, Wanting
 
 if TYPE_CHECKING:
@@ -32,22 +32,13 @@ logger = logging.getLogger("realtime.again")
 WANTS_AT_ONCE = 5000  # events that one read asks for, of all its users together
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """One client that waits to hear what of these events is still open for its user."""
-
-    ask: Ask
-    answer: asyncio.Future[list[Entry]]
-
-
 class Again:
     """What is open, and for whom, as far as this process knows. For one follower."""
 
     def __init__(self) -> None:
         self.wanting = Wanting()
         self.settled = Settled()
-        self._waiting: list[_Waiting] = []
-        self._reader: asyncio.Task[None] | None = None
+        self._reads = Together[Ask, list[Entry]](self._read_open, weigh=_wants, heaviest=WANTS_AT_ONCE)
 
     def restart(self, wanting: Wanting) -> None:
         """Know what another history holds, and nothing of whom it was confirmed by."""
@@ -70,45 +61,18 @@ class Again:
         if len(page) > conf.PAGE:
             page = page[: conf.PAGE]
             end = page[-1].position
-        return Due(await self._open_ones(Ask(user_id, page)) if page else [], end)
+        return Due(await self._reads.ask(Ask(user_id, page)) if page else [], end)
 
     def _candidates(self, user_id: str, topics: Collection[str], behind: int, upto: int) -> list[Want]:
         found = self.wanting.on(topics, behind, upto)
         return [want for want in found if not self.settled.has(user_id, want.position)]
 
-    def _open_ones(self, ask: Ask) -> asyncio.Future[list[Entry]]:
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(ask, loop.create_future())
-        self._waiting.append(waiting)
-        if self._reader is None:
-            self._reader = loop.create_task(self._read_all())
-        return waiting.answer
-
-    async def _read_all(self) -> None:
-        while self._waiting:
-            batch, known = self._next_batch(), self.settled
-            try:
-                answers = await run_db(_read, [each.ask for each in batch])
-            except Exception as error:
-                for each in batch:
-                    if not each.answer.done():
-                        each.answer.set_exception(error)
-                continue
-            for each, (entries, settled) in zip(batch, answers, strict=True):
-                known.add(each.ask.user_id, settled)
-                if not each.answer.done():  # else it has left
-                    each.answer.set_result(entries)
-        self._reader = None
-
-    def _next_batch(self) -> list[_Waiting]:
-        count = wants = 0
-        for each in self._waiting[: conf.RIGHTS_BATCH]:
-            wants += len(each.ask.wants)
-            if count and wants > WANTS_AT_ONCE:
-                break
-            count += 1
-        batch, self._waiting = self._waiting[:count], self._waiting[count:]
-        return batch
+    async def _read_open(self, batch: Sequence[Waiting[Ask, list[Entry]]]) -> None:
+        known = self.settled
+        answers = await run_db(_read, [waiting.question for waiting in batch])
+        for waiting, (entries, settled) in zip(batch, answers, strict=True):
+            known.add(waiting.question.user_id, settled)
+            waiting.tell(entries)
 
 
 async def give_again(follower: Follower, member: Member, *, behind: int = 0, upto: int | None = None) -> None:
@@ -158,6 +122,10 @@ def _may_be_given(follower: Follower, member: Member, entry: Entry) -> bool:
     # Until it has joined, it obeys no control entry; here those are known already.
     controls = follower.since(state.rights_position, [state.control]) or ()
     return entry.topic not in losses(controls) and all(each.type != SESSIONS_ENDED for each in controls)
+
+
+def _wants(ask: Ask) -> int:
+    return len(ask.wants)
 
 
 def _read(asks: Sequence[Ask]) -> list[tuple[list[Entry], list[int]]]:

@@ -1,14 +1,12 @@
 """Who may read what, kept in this process for as long as nothing about the user was written to the log.
 
 What is kept is good up to where the follower stands: it drops a user at each control entry, before anybody is told of
-it, and everybody when history changes. Those who are not known are read many at a time: who asks while a read is
-under way goes together with the others into the next one.
+it, and everybody when history changes. Those who are not known are read many at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -25,6 +23,7 @@ from realtime.protocol.entry import Entry
 from realtime.protocol.errors import ProtocolError
 from realtime.standings import Standing
 from realtime.threads import run_db
+from realtime.together import Together, Waiting
 from realtime.tokens import Claim, Credentials
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5  # reads of rights that never rest
 NAMED_AT_ONCE = 1000  # topics that one query asks for by name
-GATHER = 0.02  # seconds from one read to the next: in a rush most of a read's cost is that of beginning it
 LET_GO_AT_ONCE = 1000  # users, of those whose time is up
 TOKENS = 8  # per user: known again without being read and judged
 
@@ -53,14 +51,17 @@ class Rights:
 Found = tuple[Rights, Credentials]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Ask:
-    """One client that waits for its rights. ``answer`` is None where the log has to be asked instead."""
+    """Whose rights are asked for, and which topics by name."""
 
     claim: Claim
+    user_id: str
     named: frozenset[str]
-    answer: asyncio.Future[Found | None]
-    attempts: int = 0
+
+
+_Waiting = Waiting[_Ask, Found | None]
+"""One client that waits for its rights. The answer is None where the log has to be asked instead."""
 
 
 class RightsCache:
@@ -70,14 +71,12 @@ class RightsCache:
         self._follower = follower
         self._loop = asyncio.get_running_loop()
         self._clock = clock
+        self._reads = Together[_Ask, Found | None](self._read, weigh=_named, heaviest=NAMED_AT_ONCE)
         self._kept: OrderedDict[str, Rights] = OrderedDict()
         self._by_token: dict[bytes, Found] = {}
         self._seqs: dict[str, int] = {}
         self._uses: Counter[str] = Counter()  # of a topic, by users who are kept
-        self._asking: list[_Ask] = []
         self._dropped: set[str] = set()  # since the read under way began
-        self._reader: asyncio.Task[None] | None = None
-        self._gathered = -math.inf
         with _registering:
             _caches.add(self)
 
@@ -90,7 +89,8 @@ class RightsCache:
         The rights hold those of ``named`` that are granted. Whoever goes on from them looks at ``is_current`` first,
         in the same step. Raises ProtocolError as the credential deserves, and the database's errors.
         """
-        return await self._from_memory(claim, named) or await self._read(claim, named)
+        ask = _Ask(claim, str(claim.pk), named)
+        return await self._from_memory(ask) or await self._reads.ask(ask)
 
     def recall(self, mark: bytes | None) -> Found | None:
         """Whom a token speaks for that was found good, if nothing was heard of them since and its time is not up."""
@@ -130,9 +130,9 @@ class RightsCache:
             if not self._kept or self._fresh(next(iter(self._kept))) is not None:
                 return
 
-    async def _from_memory(self, claim: Claim, named: frozenset[str]) -> Found | None:
-        rights = self._fresh(str(claim.pk))
-        if rights is None or not named <= rights.granted:
+    async def _from_memory(self, ask: _Ask) -> Found | None:
+        rights, claim = self._fresh(ask.user_id), ask.claim
+        if rights is None or not ask.named <= rights.granted:
             return None
         try:
             credentials = await run_db(claim.judge, rights.user)
@@ -170,46 +170,11 @@ class RightsCache:
 
     # Reading
 
-    def _read(self, claim: Claim, named: frozenset[str]) -> asyncio.Future[Found | None]:
-        ask = _Ask(claim, named, self._loop.create_future())
-        self._asking.append(ask)
-        if self._reader is None:
-            self._reader = self._loop.create_task(self._read_all())
-        return ask.answer
-
-    async def _read_all(self) -> None:
-        while self._asking:
-            await self._gather()
-            batch = self._next_batch()
-            try:
-                await self._read_batch(batch)
-            except Exception as error:
-                for ask in batch:
-                    _answer(ask, error)
-        self._reader = None
-
-    async def _gather(self) -> None:
-        """Let those who come in close order share a read; the first after a pause waits for nothing."""
-        remaining = self._gathered + GATHER - self._loop.time()
-        if remaining > 0 and len(self._asking) < conf.RIGHTS_BATCH:
-            await asyncio.sleep(remaining)
-        self._gathered = self._loop.time()
-
-    def _next_batch(self) -> list[_Ask]:
-        count = named = 0
-        for ask in self._asking[: conf.RIGHTS_BATCH]:
-            named += len(ask.named)
-            if count and named > NAMED_AT_ONCE:
-                break
-            count += 1
-        batch, self._asking = self._asking[:count], self._asking[count:]
-        return batch
-
-    async def _read_batch(self, batch: Sequence[_Ask]) -> None:
+    async def _read(self, batch: Sequence[_Waiting]) -> None:
         follower, began = self._follower, self._clock()
         place, histories = follower.place, follower.histories
         self._dropped.clear()
-        found = await run_db(_look_up, batch) if follower.started else {}
+        found = await run_db(_look_up, [waiting.question for waiting in batch]) if follower.started else {}
         head = next((standing.head for standing, _ in found.values()), None)
         if head is not None and head.epoch == place.epoch and head.position >= place.position:
             if not await follower.reach(head.position):
@@ -221,25 +186,26 @@ class RightsCache:
                 found = {}
         else:  # the log is another one than this process follows: it will notice, and meanwhile knows nothing
             found = {}
-        for ask in batch:
-            self._settle(ask, found.get(id(ask)), began)
+        for waiting in batch:
+            self._settle(waiting, found.get(id(waiting.question)), began)
 
-    def _settle(self, ask: _Ask, found: tuple[Standing, Credentials | Exception] | None, began: float) -> None:
+    def _settle(self, waiting: _Waiting, found: tuple[Standing, Credentials | Exception] | None, began: float) -> None:
         """Answer one client, or let it ask again where its rights changed since they were read."""
+        ask = waiting.question
         if found is None or not found[0].is_settled:
-            _answer(ask, None)
-        elif str(ask.claim.pk) in self._dropped:
-            ask.attempts += 1
-            if ask.attempts < ATTEMPTS:
-                self._asking.append(ask)
+            waiting.tell(None)
+        elif ask.user_id in self._dropped:
+            waiting.attempts += 1
+            if waiting.attempts < ATTEMPTS:
+                self._reads.ask_again(waiting)
             else:
-                _answer(ask, ProtocolError("unavailable"))
+                waiting.tell(ProtocolError("unavailable"))
         elif isinstance(found[1], Exception):
-            _answer(ask, found[1])
+            waiting.tell(found[1])
         else:
-            rights = self._keep(str(ask.claim.pk), found[0], began)
+            rights = self._keep(ask.user_id, found[0], began)
             self._remember(rights, ask.claim, found[1])
-            _answer(ask, (rights, found[1]))
+            waiting.tell((rights, found[1]))
 
     def _keep(self, user_id: str, standing: Standing, began: float) -> Rights:
         rights = self._kept.pop(user_id, None)
@@ -285,8 +251,12 @@ def _look_up(batch: Sequence[_Ask]) -> dict[int, tuple[Standing, Credentials | E
     return {
         id(ask): (standing, _judged(ask.claim, standing))
         for ask in batch
-        if (standing := read.get(str(ask.claim.pk))) is not None
+        if (standing := read.get(ask.user_id)) is not None
     }
+
+
+def _named(ask: _Ask) -> int:
+    return len(ask.named)
 
 
 def _judged(claim: Claim, standing: Standing) -> Credentials | Exception:
@@ -294,15 +264,6 @@ def _judged(claim: Claim, standing: Standing) -> Credentials | Exception:
         return claim.judge(standing.user)
     except Exception as error:  # a refusal, or a host project's rule that failed: of nobody else's concern
         return error
-
-
-def _answer(ask: _Ask, answer: Found | Exception | None) -> None:
-    if ask.answer.done():  # it has left
-        return
-    if isinstance(answer, Exception):
-        ask.answer.set_exception(answer)
-    else:
-        ask.answer.set_result(answer)
 
 
 _caches: WeakSet[RightsCache] = WeakSet()
