@@ -9,13 +9,17 @@ import os
 import django
 from django.conf import settings
 
+# Else redis-py gives up a connection after the five seconds that the core layer waits for a message: each socket that was
+# told nothing for that long would be closed.
+REDIS = {"address": os.environ["REDIS_URL"], "socket_timeout": None}
+
 settings.configure(
     SECRET_KEY="bench",
     ALLOWED_HOSTS=["*"],
     INSTALLED_APPS=["channels", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
     CHANNEL_LAYERS={
-        "default": {"BACKEND": os.environ["BENCH_LAYER"], "CONFIG": {"hosts": [os.environ["REDIS_URL"]]}},
+        "default": {"BACKEND": os.environ["BENCH_LAYER"], "CONFIG": {"hosts": [REDIS]}},
     },
     LOGGING_CONFIG=None,
 )
