@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from realtime import limits, log, topics
 from realtime.again import give_again
@@ -43,8 +43,7 @@ class Wanted:
     automatic: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """Where a client begins. ``seqs`` are each topic's newest seq at its cursor; ``reset`` why that is not its own.
 
     ``lost`` are topics that it may have been on at its cursor, and that were taken away since; ``gained`` those that it

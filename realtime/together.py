@@ -64,7 +64,7 @@ class Together(Generic[Question, Answer]):
 
     def ask(self, question: Question) -> asyncio.Future[Answer]:
         """Ask a question, in the next read. Whoever awaits the answer may be cancelled."""
-        waiting = Waiting[Question, Answer](question, self._loop.create_future())
+        waiting: Waiting[Question, Answer] = Waiting(question, self._loop.create_future())
         self.ask_again(waiting)
         return waiting.answer
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from importlib import import_module
 from typing import Any, Literal
 
@@ -38,7 +38,7 @@ By = Literal["header", "subprotocol", "ticket", "query", "session"]
 BEARER_SUBPROTOCOL = "bearer."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # these three are not frozen: each connection makes them, and that takes three times as long
 class Credentials:
     """Who was admitted, until when (None: for as long as it lasts), and by what."""
 
@@ -54,7 +54,7 @@ class Credentials:
         return claims
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
     """A credential that was read and says whose it is; whether it is still good, the user's row will tell.
 
@@ -69,7 +69,7 @@ class Claim:
     mark: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Presented:
     """A credential as it came, from a page that may connect. Nobody has looked at it yet."""
 
@@ -80,8 +80,7 @@ class Presented:
 
     def __post_init__(self) -> None:
         is_token = self.by not in ("session", "ticket")
-        mark = hashlib.sha256(f"{self.by} {self.secret}".encode()).digest() if is_token else None
-        object.__setattr__(self, "mark", mark)  # it is frozen from now on
+        self.mark = hashlib.sha256(f"{self.by} {self.secret}".encode()).digest() if is_token else None
 
 
 def presented_in(request: HttpRequest, subprotocols: Collection[str] = ()) -> Presented:
@@ -272,9 +271,14 @@ def _are_read_in_memory() -> bool:
     return not api_settings.JWK_URL and all(kind.verify is Token.verify for kind in kinds)
 
 
+@lru_cache(maxsize=1)
+def _key_of(user_model: str) -> Any:
+    return get_user_model()._meta.pk
+
+
 def _key_in(claims: Mapping[str, Any]) -> Any:
     """The key of the user that a token names, None where that is no key."""
-    key = get_user_model()._meta.pk
+    key = _key_of(settings.AUTH_USER_MODEL)
     if api_settings.USER_ID_FIELD not in ("pk", key.name, key.attname):
         return None
     try:

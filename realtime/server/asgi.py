@@ -6,7 +6,6 @@ Separate so that what every connection shares is made once: ten thousand scopes 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -78,18 +77,12 @@ def _asgi(version: str) -> dict[str, str]:
 def _ends(transport: asyncio.Transport) -> tuple[Address, Address]:
     """Who is at the other end, and at this one.
 
-    Asked of the kernel, where uvicorn asks the transport: uvloop's keeps both for as long as the connection lasts.
+    Asked of the transport, where uvicorn asks its socket: uvloop's would keep both for as long as the connection lasts.
     """
-    known = transport.get_extra_info("socket")
-    if known is None or known.family not in (socket.AF_INET, socket.AF_INET6):
-        return get_remote_addr(transport), _shared(get_local_addr(transport))
-    end = socket.socket(known.family, known.type, known.proto, fileno=known.fileno())
-    try:
-        return end.getpeername()[:2], _shared(end.getsockname()[:2])
-    except OSError:  # it has left already
-        return None, None
-    finally:
-        end.detach()  # it is the transport's
+    client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    if isinstance(client, tuple) and isinstance(server, tuple):
+        return client[:2], _shared(server[:2])
+    return get_remote_addr(transport), _shared(get_local_addr(transport))
 
 
 @lru_cache(maxsize=LOCAL_ADDRESSES)

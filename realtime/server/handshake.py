@@ -11,9 +11,9 @@ import hashlib
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import unquote
 
 Header = tuple[bytes, bytes]
@@ -38,8 +38,7 @@ _ALIKE = frozenset(
 _shared: dict[bytes, Header] = {}  # by the line
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """An opening handshake that may be accepted."""
 
     path: str
@@ -47,7 +46,7 @@ class Request:
     query: bytes
     headers: list[Header]
     subprotocols: list[str]
-    accept: bytes = field(repr=False)  # what proves that the request was read
+    accept: bytes  # what proves that the request was read
 
 
 class Refused(Exception):

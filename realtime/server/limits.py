@@ -7,8 +7,11 @@ from django.conf import settings
 from realtime.conf import Settings, conf
 
 _DEFAULTS = Settings()
+_is_configured = False
 
 
 def limits() -> Settings:
     """Return the bounds. For a connection: whoever serves another kind of application has not set Django up."""
-    return conf if settings.configured else _DEFAULTS
+    global _is_configured  # for good: it is asked for each connection, and takes a while to say
+    _is_configured = _is_configured or settings.configured
+    return conf if _is_configured else _DEFAULTS

@@ -192,7 +192,7 @@ class Connection(ABC):
         opening = self._opened()
         return messages.connected(
             timestamp=messages.timestamp(timezone.now()),
-            user_id=self.user.pk,
+            user_id=self.state.user_id,
             connection_id=self.id,
             cursor=self.state.cursor.encode(),
             topics=opening.seqs,
