@@ -1,4 +1,4 @@
-"""A real server inside the test's process, so that settings of a test are its own, and clients for it."""
+"""A log that only the test moves; and a real server in the test's process, with its settings, and clients for it."""
 
 import socket
 import threading
@@ -17,6 +17,12 @@ from realtime.models import Outgoing
 from realtime.outbox import publish
 from realtime.relay import relay
 from tests.realtime.stream import Stream
+
+
+@pytest.fixture
+def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test sequences by itself."""
+    monkeypatch.setattr(relay, "wake", lambda: None)
 
 
 class ServerInAThread:
