@@ -8,14 +8,18 @@ import httpx
 import pytest
 import uvicorn
 from django.db import transaction
+from pytest_django import Settings
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.topics import user_topic
+from accounts.models import Family
+from accounts.topics import family_topic, user_topic
 from config.services import waiting
 from realtime import log
 from realtime.models import Outgoing
 from realtime.outbox import publish
 from realtime.relay import relay
+from realtime.topics import Topic
+from tests.realtime.recorder import sequence
 from tests.realtime.stream import Stream
 
 
@@ -23,6 +27,19 @@ from tests.realtime.stream import Stream
 def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test sequences by itself."""
     monkeypatch.setattr(relay, "wake", lambda: None)
+
+
+@pytest.fixture
+def quiet(sleeping_relay: None, settings: Settings) -> None:
+    """The test sequences and announces by itself, and nothing happens by the clock."""
+    settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0, "HEARTBEAT_INTERVAL": 3600.0}
+
+
+@pytest.fixture
+def smith(family: Family) -> Topic:
+    """The topic of alice's, bob's and vera's family."""
+    sequence()
+    return family_topic(family.pk)
 
 
 class ServerInAThread:

@@ -30,9 +30,9 @@ from realtime.relay import relay
 from realtime.resume import Wanted, replay
 from realtime.threads import run_db
 from realtime.topics import Topic, topic
+from tests.realtime.admitting import scope_of, token_of
 from tests.realtime.counting import counted_queries
 from tests.realtime.recorder import Recorder, announce, cursor_at, sequence, standing, until
-from tests.realtime.test_admission import scope_of, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
