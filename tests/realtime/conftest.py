@@ -30,9 +30,15 @@ def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def quiet(sleeping_relay: None, settings: Settings) -> None:
+def no_tick(settings: Settings) -> None:
+    """Only what a follower is told, and its own doubts, make it ask the log."""
+    settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0}
+
+
+@pytest.fixture
+def quiet(sleeping_relay: None, no_tick: None, settings: Settings) -> None:
     """The test sequences and announces by itself, and nothing happens by the clock."""
-    settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0, "HEARTBEAT_INTERVAL": 3600.0}
+    settings.REALTIME = {**settings.REALTIME, "HEARTBEAT_INTERVAL": 3600.0}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
@@ -216,3 +216,9 @@ def restore(position: int) -> None:
     """Go back to what was there when the log had ``position`` entries, as a restored dump does."""
     Event.objects.filter(position__gt=position).delete()
     LogHead.objects.update(position=position, check_bits=log.check_at(position))
+
+
+def rename_head(old: str, new: str) -> None:
+    """Let nobody find the log's head, as while a database is restored; or find it again."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")

@@ -4,121 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
 from channels.layers import get_channel_layer
-from django.db import DatabaseError, connection, transaction
+from django.db import transaction
 from django.test import override_settings
-from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prometheus_client import REGISTRY
 from pytest_django import Settings
 
 from config.services.redis import RedisServer
 from realtime import log
-from realtime.announcer import Announcer
 from realtime.conf import conf
 from realtime.follower import Follower
-from realtime.models import Event, LogHead
 from realtime.outbox import publish
-from realtime.protocol.entry import Batch, Entry, decode_batch, encode_batch
-from realtime.protocol.subscriber import Reason
+from realtime.protocol.entry import Batch, Entry
 from realtime.relay import relay
 from realtime.threads import run_db
-from realtime.topics import topic
-from tests.strangers import RUBBISH, packed, say
+from tests.realtime.following import GLOBAL, NEVER, PATIENCE, Following, batch, batches, counted, following, grow
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-GLOBAL = topic("global")
-PATIENCE = 30.0
-NEVER = 3600.0
-
-
-@pytest.fixture(autouse=True)
-def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests sequence by themselves, and hand over what they like."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
-
-
-@pytest.fixture
-def no_tick(settings: Settings) -> None:
-    """Only what the follower is told, and its own doubts, make it ask the log."""
-    settings.REALTIME = {**settings.REALTIME, "TICK": NEVER}
-
-
-class Following:
-    """A follower, and all that it said."""
-
-    def __init__(self, start_over: Callable[[Following], Awaitable[None]] | None = None) -> None:
-        self.entries: list[Entry] = []
-        self.resets: list[Reason] = []
-        self.messages: list[Any] = []
-        self.follower = Follower(self.entries.extend, self._start_over, self.messages.append)
-        self._before_starting_over = start_over
-
-    async def _start_over(self, reason: Reason) -> None:
-        self.resets.append(reason)
-        if self._before_starting_over is not None:
-            await self._before_starting_over(self)
-        self.follower.restart(await run_db(log.head))
-
-    @property
-    def numbers(self) -> list[int]:
-        return [json.loads(entry.data)["n"] for entry in self.entries]
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not condition():
-                await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def following(**options: Any) -> AsyncIterator[Following]:
-    """A follower that stands at the head of the log."""
-    it = Following(**options)
-    it.follower.start()
-    try:
-        assert await it.follower.reach(0)
-        await it.until(lambda: bool(it.follower._doubt._waiters))  # it has asked the log, and waits
-        yield it
-    finally:
-        await it.follower.stop()
-
-
-def grow(count: int = 1, *, data: str = "") -> list[Entry]:
-    """Sequence ``count`` more events, numbered by their positions; tell nobody."""
-    start = log.head().position
-    with transaction.atomic():
-        for number in range(start + 1, start + count + 1):
-            publish("Note", {"n": number, "data": data}, to=[GLOBAL])
-    while log.sequence():
-        pass
-    return log.read(start, limit=count).entries
-
-
-def batch(entries: list[Entry], epoch: str | None = None) -> Batch:
-    return Batch(epoch or log.head().epoch, entries[0].position, entries[-1].position, entries)
-
-
-async def batches(*counts: int) -> list[Batch]:
-    """The log grown by so many entries each time."""
-    return [await run_db(lambda count=count: batch(grow(count))) for count in counts]
-
-
-def counted(outcome: str) -> float:
-    return REGISTRY.get_sample_value("realtime_batches_total", {"outcome": outcome}) or 0.0
-
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sleeping_relay")]
 
 # Batches
 
@@ -329,252 +238,6 @@ async def test_who_waits_and_leaves_is_forgotten(no_tick: None) -> None:
         await asyncio.wait([waiting])
 
         assert not it.follower._waiting
-
-
-# Another history
-
-
-def restored(position: int) -> None:
-    """Go back to what was there when the log had ``position`` entries."""
-    Event.objects.filter(position__gt=position).delete()
-    LogHead.objects.update(position=position, check_bits=log.check_at(position))
-
-
-@pytest.mark.parametrize(
-    ("happened", "reason", "position"),
-    [
-        (log.new_epoch, "epoch", 3),
-        (lambda: restored(1), "epoch", 1),
-    ],
-    ids=["new epoch", "restored"],
-)
-async def test_another_history_is_noticed_by_the_tick(
-    settings: Settings, happened: Callable[[], Any], reason: Reason, position: int
-) -> None:
-    settings.REALTIME = {**settings.REALTIME, "TICK": 0.05}
-    await run_db(grow, 3)
-    async with following() as it:
-        await run_db(happened)
-
-        await it.until(lambda: bool(it.resets) and it.follower.started)
-
-        assert it.resets == [reason]
-        head = await run_db(log.head)
-        assert (it.follower.epoch, it.follower.position, it.follower.check) == (head.epoch, position, head.check)
-        assert it.follower.since(0) is None
-
-
-@pytest.mark.parametrize(
-    ("fresh", "told"),
-    [((4,), 0), ((2, 1), 1), ((1, 3), 0)],
-    ids=["over where it stands", "right behind where it stands", "at what it has already"],
-)
-async def test_a_restored_log_that_grows_past_it_is_noticed_by_the_first_batch_of_it(
-    no_tick: None, fresh: tuple[int, ...], told: int
-) -> None:
-    await run_db(grow, 3)
-    async with following() as it:
-        await run_db(restored, 1)
-        others = [await run_db(sequenced, count) for count in fresh]
-
-        it.follower.take(others[told])
-        await it.until(lambda: bool(it.resets) and it.follower.started)
-
-        assert it.resets == ["epoch"]
-        assert it.entries == []
-        assert it.follower.place == (await run_db(log.head)).cursor
-
-
-def sequenced(count: int) -> Batch:
-    """The log grown by one batch, as the relay hands it over."""
-    with transaction.atomic():
-        for number in range(count):
-            publish("Note", {"n": number}, to=[GLOBAL])
-    made = log.sequence()
-    assert made is not None
-    return made
-
-
-async def test_a_batch_that_does_not_say_what_it_follows_is_taken(no_tick: None) -> None:
-    """As it comes from a process of the version before, in a rolling restart."""
-    await run_db(grow, 1)
-    async with following() as it:
-        made = await run_db(sequenced, 2)
-        old = msgspec.msgpack.encode([made.epoch, made.first, made.last, made.entries])
-
-        it.follower.take(decode_batch(old))
-
-        assert it.follower.position == 3
-        assert made.before is not None
-
-
-async def test_a_log_that_was_pruned_past_it_is_a_reset(no_tick: None) -> None:
-    async with following() as it:
-        await run_db(grow, 3)
-        await run_db(age_and_prune)
-
-        it.follower.take(Batch(it.follower.epoch, 3, 3))
-        await it.until(lambda: bool(it.resets) and it.follower.started)
-
-        assert it.resets == ["trimmed"]
-        assert it.follower.position == 3
-        assert it.entries == []
-
-
-def age_and_prune() -> None:
-    Event.objects.update(timestamp=timezone.now() - timedelta(days=30))
-    log.prune(timezone.now() - timedelta(days=1))
-
-
-async def test_who_waits_is_told_when_history_changes(no_tick: None) -> None:
-    await run_db(grow, 1)
-    async with following() as it:
-        epoch = it.follower.epoch
-        waiting = [asyncio.ensure_future(it.follower.reach(9)), asyncio.ensure_future(it.follower.outlive(epoch))]
-        await it.until(lambda: len(it.follower._waiting) == 2)
-        await run_db(log.new_epoch)
-        it.follower.take(Batch("another", 9, 9))
-
-        assert await asyncio.gather(*waiting) == [True, True]
-        assert it.follower.epoch == (await run_db(log.head)).epoch != epoch
-
-
-async def test_starting_over_is_tried_until_it_is_done_and_nothing_is_taken_meanwhile(settings: Settings) -> None:
-    settings.REALTIME = {**settings.REALTIME, "TICK": 0.05}
-    attempts: list[list[Entry]] = []
-
-    async def fail_twice(it: Following) -> None:
-        assert not it.follower.started
-        it.follower.take(batch(old, it.follower.epoch))
-        attempts.append(list(it.entries))
-        if len(attempts) < 3:
-            raise DatabaseError("still restoring")
-
-    old = await run_db(grow, 3)
-    await run_db(restored, 2)
-    async with following(start_over=fail_twice) as it:
-        epoch = await run_db(log.new_epoch)
-
-        await it.until(lambda: it.follower.epoch == epoch and it.follower.started)
-
-        assert it.resets == ["epoch"] * 3
-        assert attempts == [[]] * 3
-
-
-async def test_a_database_that_does_not_answer_at_first_is_asked_again(settings: Settings) -> None:
-    settings.REALTIME = {**settings.REALTIME, "TICK": 0.05}
-    await run_db(grow, 2)
-    await run_db(rename_head, LogHead._meta.db_table, "elsewhere")
-    it = Following()
-    it.follower.start()
-    arriving = asyncio.ensure_future(it.follower.reach(0))
-    await asyncio.wait([arriving], timeout=0.2)
-    assert not it.follower.started
-    assert not arriving.done()
-
-    await run_db(rename_head, "elsewhere", LogHead._meta.db_table)
-
-    assert await arriving
-    assert it.follower.position == 2
-    await it.follower.stop()
-
-
-def rename_head(old: str, new: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
-
-
-# Announcements
-
-
-async def test_announcements_are_heard_from_redis(no_tick: None, redis_server: RedisServer) -> None:
-    announcer = Announcer()
-    async with following() as it, subscribed(it):
-        (first,) = await batches(2)
-
-        announcer.announce(first)
-        await it.until(lambda: it.follower.position == 2)
-
-    announcer.stop(PATIENCE)
-    assert it.numbers == [1, 2]
-
-
-async def test_garbage_from_redis_is_dropped_and_counted(no_tick: None, redis_server: RedisServer) -> None:
-    announcer = Announcer()
-    before = counted("unreadable")
-    async with following() as it, subscribed(it):
-        (first,) = await batches(1)
-        bad = [
-            {"type": "realtime.batch"},
-            {"type": "realtime.batch", "batch": b"\x00"},
-            {"type": "realtime.batch", "batch": 1},
-        ]
-
-        for message in bad:
-            announcer.tell(message)
-        announcer.tell({"type": "realtime.batch", "batch": encode_batch(first)})
-        await it.until(lambda: it.follower.position == 1)
-
-    announcer.stop(PATIENCE)
-    assert counted("unreadable") == before + len(bad)
-    assert it.numbers == [1]
-
-
-async def test_nobody_without_a_key_is_believed_and_who_has_one_is_heard_at_once(
-    no_tick: None, redis_server: RedisServer, settings: Settings
-) -> None:
-    """A stranger who knows the place of the log and its epoch: nothing but the key is missing."""
-    settings.REALTIME = {**settings.REALTIME, "ANNOUNCE_PAUSE": NEVER}  # who gave up the layer would not come back
-    announcer = Announcer()
-    before = counted("forged")
-    async with following() as it, subscribed(it):
-        (first,) = await batches(1)
-        lie = Entry(1, GLOBAL, 1, first.entries[0].id, "Note", '{"n": 666}', first.entries[0].timestamp)
-        plain = {"type": "realtime.batch", "batch": encode_batch(Batch(first.epoch, 1, 1, [lie]))}
-        forged = {**plain, "sealed": bytes(100)}
-        lies = packed(plain, forged, {"type": "realtime.presence", "word": {}}, {}, [], 7, None)
-
-        await run_db(say, redis_server, *lies, *RUBBISH)
-        announcer.announce(first)
-        await it.until(lambda: it.follower.position == 1)
-
-    announcer.stop(PATIENCE)
-    assert counted("forged") == before + len(lies) + len(RUBBISH)
-    assert it.numbers == [1]
-    assert not it.resets
-
-
-@pytest.mark.faults
-async def test_a_redis_that_is_dead_at_first_is_heard_when_it_lives_and_nothing_piles_up(
-    settings: Settings, redis_server: RedisServer
-) -> None:
-    settings.REALTIME = {**settings.REALTIME, "TICK": NEVER, "ANNOUNCE_PAUSE": 0.02}
-    redis_server.kill()
-    announcer = Announcer()
-    async with following() as it:
-        layer: Any = get_channel_layer()
-        failures: list[int] = []
-        await it.until(lambda: bool(failures.append(len(layer.channels))) or len(failures) > 20)
-        redis_server.start()
-        async with subscribed(it):
-            (first,) = await batches(1)
-            announcer.announce(first)
-            await it.until(lambda: it.follower.position == 1)
-            assert len(layer.channels) == 1
-
-    announcer.stop(PATIENCE)
-    assert it.numbers == [1]
-    assert max(failures) <= 1
-
-
-@asynccontextmanager
-async def subscribed(it: Following) -> AsyncIterator[None]:
-    """Return once Redis knows of the follower; clean up the layer behind it."""
-    layer: Any = get_channel_layer()
-    await it.until(lambda: any("group" in name for shard in layer._shards for name in shard._subscribed_to))
-    yield
-    await it.follower.stop()
-    await layer.flush()
 
 
 # Lifetimes
