@@ -42,10 +42,23 @@ def quiet(sleeping_relay: None, no_tick: None, settings: Settings) -> None:
 
 
 @pytest.fixture
+def small_pages(settings: Settings) -> None:
+    """A page of the log is small, and so is what memory keeps of it."""
+    settings.REALTIME = {**settings.REALTIME, "PAGE": 4, "TAIL_EVENTS": 5}
+
+
+@pytest.fixture
 def smith(family: Family) -> Topic:
     """The topic of alice's, bob's and vera's family."""
     sequence()
     return family_topic(family.pk)
+
+
+@pytest.fixture
+def jones(other_family: Family) -> Topic:
+    """The topic of charlie's family."""
+    sequence()
+    return family_topic(other_family.pk)
 
 
 class ServerInAThread:

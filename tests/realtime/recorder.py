@@ -149,6 +149,21 @@ def tell(*numbers: int, to: Iterable[Topic], data: str = "", ack: bool = False) 
             publish("Note", {"n": number, "data": data}, to=to, ack=ack)
 
 
+def fill(*numbers: int, to: Iterable[Topic], data: str = "") -> None:
+    """Events that stand in the log, one after the other, before anybody comes."""
+    for number in numbers:
+        tell(number, to=to, data=data)
+    sequence()
+
+
+def in_transaction(*works: Callable[[], Any]) -> None:
+    """Do all in one transaction, and give what it tells its places."""
+    with transaction.atomic():
+        for work in works:
+            work()
+    sequence()
+
+
 def sequence() -> Batch | None:
     """Give all that was published its places; return them as one run."""
     head = log.head()
@@ -188,17 +203,23 @@ async def opened(
     hub: Hub, user: Any, *topics: Topic, cursor: Cursor | None = None, automatic: bool = False
 ) -> Recorder:
     """Begin, and go no further."""
-    opening: Opening = await run_db(
-        lambda: open_subscriber(lambda: present(user), wanted(*topics, automatic=automatic), cursor)
-    )
-    member = Recorder(hub, opening.state)
-    if opening.reset is not None:
-        member.reset(opening.reset, opening.seqs)
+    found = await run_db(lambda: opening(user, *topics, cursor=cursor, automatic=automatic))
+    member = Recorder(hub, found.state)
+    if found.reset is not None:
+        member.reset(found.reset, found.seqs)
     return member
+
+
+def opening(user: Any, *topics: Topic, cursor: Cursor | None = None, automatic: bool = False) -> Opening:
+    return open_subscriber(lambda: present(user), wanted(*topics, automatic=automatic), cursor)
 
 
 def wanted(*topics: Topic, automatic: bool = False) -> Wanted:
     return Wanted(frozenset(topics), automatic=automatic)
+
+
+def newest() -> Cursor:
+    return log.head().cursor
 
 
 def cursor_at(position: int) -> Cursor:
