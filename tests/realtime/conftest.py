@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from config.services import waiting
 from realtime import log
 from realtime.models import Outgoing
 from realtime.outbox import publish
+from realtime.protocol.cursor import Cursor
 from realtime.relay import relay
 from realtime.topics import Topic
 from tests.realtime.recorder import sequence
@@ -123,6 +125,30 @@ def open_stream(http):
         stream.close()
 
 
+@pytest.fixture
+def poll(http):
+    """``poll(alice, cursor=…)``: the answer's JSON."""
+
+    def ask(user, **query):
+        answer = http.get("/api/v1/events", params=query, headers=bearer(user))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return ask
+
+
+@pytest.fixture
+def refusal(http):
+    """``refusal("/api/v1/events", alice, cursor="x")``: status and code."""
+
+    def ask(path, user=None, headers=None, **query):
+        headers = {**(bearer(user) if user else {}), **(headers or {})}
+        answer = http.get(path, params=query, headers=headers)
+        return answer.status_code, answer.json()["code"]
+
+    return ask
+
+
 def wait_until(condition, seconds=10):
     """Return once ``condition()`` is true; fail when it never becomes so."""
     waiting.wait_until(condition, seconds, lambda: "it never came to pass")
@@ -144,3 +170,12 @@ def tell(user, *, ack=False, **data):
     """Publish a Note to the user's own topic."""
     with transaction.atomic():
         publish("Note", data, to=[user_topic(user.pk)], ack=ack)
+
+
+def acknowledge(http, user, body):
+    return http.post("/api/v1/events/ack", content=body, headers=bearer(user))
+
+
+def place_of(cursor):
+    """The place that a poll's cursor names, as any transport would say it."""
+    return replace(Cursor.parse(cursor), line=None).encode()
