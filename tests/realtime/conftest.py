@@ -90,6 +90,16 @@ class ServerInAThread:
 
 
 @pytest.fixture
+def realtime_settings(settings):
+    """``realtime_settings(SSE_KEEPALIVE=1)`` for this test."""
+
+    def change(**values):
+        settings.REALTIME = {**settings.REALTIME, **values}
+
+    return change
+
+
+@pytest.fixture
 def running_server(transactional_db: None) -> Iterator[ServerInAThread]:
     """A server that the test may stop."""
     running = ServerInAThread()

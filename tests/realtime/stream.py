@@ -3,6 +3,8 @@
 import json
 from typing import Any, NamedTuple
 
+from realtime.metrics import metrics
+
 
 class Chunk(NamedTuple):
     """What stood between two blank lines. Without data it is a keepalive."""
@@ -47,6 +49,16 @@ class Stream:
 
     def close(self):
         self._context.__exit__(None, None, None)
+
+
+def notes(stream, count):
+    """The numbers of the next Notes of a stream."""
+    return [stream.next("Note").data["data"]["n"] for _ in range(count)]
+
+
+def streams_open():
+    """How many streams this process serves."""
+    return int(metrics.subscribers.labels("sse")._value.get())
 
 
 def _lines(response):

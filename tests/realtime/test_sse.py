@@ -1,44 +1,21 @@
 """Streams, on a real server: what comes first, what follows, what ends them."""
 
-import re
-import socket
-import time
 from datetime import timedelta
-from urllib.parse import urlencode, urlsplit
 
-import httpx
 import pytest
 from django.db import OperationalError, transaction
-from django.test import Client
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import Membership
 from accounts.sessions import sign_out
 from accounts.topics import family_topic, user_topic
-from realtime import log, tickets
-from realtime.metrics import metrics
+from realtime import log
 from realtime.outbox import publish
-from tests.realtime.conftest import ServerInAThread, bearer, tell, until_sequenced, wait_until
-from tests.realtime.stream import Stream
+from tests.realtime.conftest import tell, until_sequenced, wait_until
+from tests.realtime.stream import notes, streams_open
 
 pytestmark = pytest.mark.once
-
-NOWHERE = "family:00000000-0000-0000-0000-000000000000"
-
-
-@pytest.fixture
-def realtime_settings(settings):
-    """``realtime_settings(SSE_KEEPALIVE=1)`` for this test."""
-
-    def change(**values):
-        settings.REALTIME = {**settings.REALTIME, **values}
-
-    return change
-
-
-def notes(stream, count):
-    return [stream.next("Note").data["data"]["n"] for _ in range(count)]
 
 
 def test_a_stream_begins_with_retry_and_connected(open_stream, alice, family):
@@ -115,114 +92,6 @@ def test_the_credit_stream_is_the_users_own_topic_whatever_is_asked_for(open_str
     stream = open_stream(alice, "/api/credits/sse", topics=family_topic(family.pk))
 
     assert set(stream.next("Connected").data["data"]["topics"]) == {user_topic(alice.pk)}
-
-
-# --- refusals -------------------------------------------------------------------------------------
-
-
-def test_without_a_credential_a_stream_is_refused_in_json(open_stream):
-    refused = open_stream()
-
-    assert refused.status == 401
-    assert refused.response.headers["content-type"] == "application/json"
-    assert refused.response.headers["cache-control"] == "no-store"
-    assert refused.body() == {
-        "code": "unauthenticated",
-        "message": "Sign in first, or send an access token or a ticket.",
-    }
-
-
-def test_an_expired_token_is_told_apart(open_stream, alice):
-    token = AccessToken.for_user(alice)
-    token.set_exp(lifetime=timedelta(seconds=-1))
-
-    refused = open_stream(token=str(token))
-
-    assert (refused.status, refused.body()["code"]) == (401, "token_expired")
-
-
-def test_forbidden_unknown_and_malformed_topics_answer_alike(open_stream, alice, other_family):
-    answers = [
-        (refused.status, refused.response.read())
-        for topic in (family_topic(other_family.pk), NOWHERE, "family:x", "FAMILY:" + NOWHERE[7:], "staff", "staff\n")
-        for refused in [open_stream(alice, topics=topic)]
-    ]
-
-    assert set(answers) == {(403, answers[0][1])}
-    assert b'"code":"forbidden"' in answers[0][1]
-
-
-@pytest.mark.parametrize("cursor", ["x", "abc-1", "abc-01-0000", "abc-1-0000-", "ABC-1-0000", "abc-1-0000\u2028"])
-def test_a_malformed_cursor_is_a_bad_request(open_stream, alice, cursor):
-    refused = open_stream(alice, cursor=cursor)
-
-    assert (refused.status, refused.body()["code"]) == (400, "bad_message")
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
-def test_a_stream_is_only_for_get(http, alice, method):
-    refused = http.request(method, "/api/v1/stream", headers=bearer(alice))
-
-    assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
-
-
-def test_too_many_topics_are_refused(open_stream, alice, realtime_settings):
-    realtime_settings(MAX_SUBSCRIPTIONS=2)
-
-    assert open_stream(alice, topics="a,b,c").body()["code"] == "too_many_subscriptions"
-
-
-# --- pages ----------------------------------------------------------------------------------------
-
-
-def test_a_plain_event_source_of_our_own_page_works_with_the_session(open_stream, alice):
-    browser = Client()
-    browser.force_login(alice)
-    cookie = {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
-
-    own = open_stream(headers={**cookie, "Sec-Fetch-Site": "same-origin"})
-    strange = open_stream(headers={**cookie, "Sec-Fetch-Site": "cross-site"})
-    unknown = open_stream(headers=cookie)
-
-    assert own.next("Connected").data["data"]["user_id"] == str(alice.pk)
-    assert (strange.status, unknown.status) == (403, 403)
-
-
-def test_a_listed_page_of_another_origin_may_read_the_stream_and_its_refusals(open_stream, alice, realtime_settings):
-    realtime_settings(ALLOWED_ORIGINS=["https://app.example.org"])
-    origin = {"Origin": "https://app.example.org"}
-
-    stream, refused = open_stream(alice, headers=origin), open_stream(headers=origin)
-
-    assert (stream.status, refused.status) == (200, 401)
-    for response in (stream.response, refused.response):
-        assert response.headers["access-control-allow-origin"] == "https://app.example.org"
-        assert response.headers["vary"] == "origin"
-
-
-def test_a_page_that_is_not_listed_is_refused_and_may_read_nothing(open_stream, alice):
-    refused = open_stream(alice, headers={"Origin": "https://evil.example.org"})
-
-    assert refused.status == 403
-    assert "access-control-allow-origin" not in refused.response.headers
-
-
-def test_a_listed_page_may_ask_beforehand_whether_it_may_send_its_token(http, realtime_settings):
-    realtime_settings(ALLOWED_ORIGINS=["https://app.example.org"])
-    asking = {"Origin": "https://app.example.org", "Access-Control-Request-Method": "GET"}
-
-    allowed = http.options("/api/v1/stream", headers=asking)
-    refused = http.options("/api/v1/stream", headers={**asking, "Origin": "https://evil.example.org"})
-
-    assert (allowed.status_code, refused.status_code) == (204, 405)
-    assert allowed.headers["access-control-allow-headers"] == "authorization, last-event-id"
-
-
-def test_a_ticket_opens_one_stream(open_stream, alice):
-    ticket = tickets.issue(alice, expires_at=None, claims={})
-
-    assert open_stream(ticket=ticket).next("Connected").data["data"]["expires_at"] is None
-    assert open_stream(ticket=ticket).status == 401
 
 
 # --- while it is open -----------------------------------------------------------------------------
@@ -386,94 +255,6 @@ def test_a_new_epoch_reaches_open_streams(open_stream, alice):
     assert stream.next("Reset").data["data"]["reason"] == "epoch"
 
 
-# --- slow clients ---------------------------------------------------------------------------------
-
-
-def test_who_does_not_read_is_given_up_and_costs_the_others_nothing(server, open_stream, alice, realtime_settings):
-    realtime_settings(UNSENT_BYTES=64 * 1024, UNSENT_SECONDS=60)
-    reader = open_stream(alice)
-    reader.next("Connected")
-    never_reads = unread_stream(server, alice)
-    wait_until(lambda: streams_open() == 2)
-    big = "x" * 60_000
-    sent = 0
-
-    while streams_open() == 2:
-        assert sent < 400, "nothing was given up"
-        tell(alice, n=sent, text=big)
-        assert notes(reader, 1) == [sent]
-        sent += 1
-
-    read_at_last = read_all(never_reads)
-    last = read_at_last[read_at_last.rindex(b"event: ") :]
-    places = [int(seq) for seq in re.findall(rb'"seq":(\d+)', read_at_last)]
-    assert last.startswith(b'event: Close\ndata: {"code":4410,')
-    assert places == list(range(1, len(places) + 1))
-
-
-def test_who_is_given_up_in_mid_replay_hears_nothing_from_behind_what_it_missed(alice, realtime_settings, ours):
-    realtime_settings(UNSENT_BYTES=64 * 1024, UNSENT_SECONDS=0.3, MAX_REPLAY=1000)
-    place = log.present_cursor()
-    for n in range(100):
-        tell(alice, n=n, text="x" * 60_000)
-    until_sequenced()
-    given_up = closed(4410)
-    never_reads = unread_stream(ours, alice, cursor=place)
-    wait_until(lambda: closed(4410) == given_up + 1)
-
-    with httpx.Client(base_url=ours, timeout=10, trust_env=False) as client:
-        reader = Stream(client, "/api/v1/stream", {}, bearer(alice))
-        reader.next("Connected")
-        joined = 1
-        for n in range(100, 120):
-            tell(alice, n=n)
-            assert notes(reader, 1) == [n]
-            joined = max(joined, streams_open())
-        reader.close()
-
-    places = [int(seq) for seq in re.findall(rb'"seq":(\d+)', read_all(never_reads))]
-    assert places == list(range(1, len(places) + 1))
-    assert len(places) < 100
-    assert joined == 1, "only the reader is"
-
-
-@pytest.fixture
-def ours(transactional_db):
-    """The address of a server that has the short way out for streams too."""
-    running = ServerInAThread(http="realtime.server.http:HttpProtocol")
-    yield running.url
-    running.stop()
-
-
-def closed(code):
-    return metrics.closed.labels(str(code))._value.get()
-
-
-def unread_stream(server, user, **query):
-    """A connection with a small window, from which nothing is read."""
-    address = urlsplit(server)
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(10)
-    connection.connect((address.hostname, address.port))
-    query = urlencode({"token": str(AccessToken.for_user(user)), **query})
-    connection.sendall(f"GET /api/v1/stream?{query} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
-    return connection
-
-
-def read_all(connection):
-    """What comes until the end, without the chunks' own lengths."""
-    received = b""
-    deadline = time.monotonic() + 10
-    while not received.endswith(b"0\r\n\r\n") and time.monotonic() < deadline:
-        piece = connection.recv(1 << 20)
-        if not piece:
-            break
-        received += piece
-    connection.close()
-    return re.sub(rb"\r\n[0-9a-f]+\r\n", b"", received)
-
-
 def test_an_event_of_many_bytes_and_lines_arrives_whole(open_stream, alice):
     stream = open_stream(alice)
     stream.next("Connected")
@@ -485,7 +266,3 @@ def test_an_event_of_many_bytes_and_lines_arrives_whole(open_stream, alice):
     event = stream.next("Note")
     assert event.data["data"]["text"] == text
     assert event.id == event.data["cursor"]
-
-
-def streams_open():
-    return int(metrics.subscribers.labels("sse")._value.get())
