@@ -63,6 +63,12 @@ def jones(other_family: Family) -> Topic:
     return family_topic(other_family.pk)
 
 
+@pytest.fixture
+def slices(settings: Settings) -> None:
+    """One stride of a fan-out fills a slice."""
+    settings.REALTIME = {**settings.REALTIME, "FANOUT_SLICE": 1e-9}
+
+
 class ServerInAThread:
     """uvicorn on a free port, in a thread of this process. ``ws`` and ``http`` are what it speaks these with."""
 
