@@ -27,7 +27,7 @@ from tests.realtime.stream import Stream
 
 @pytest.fixture
 def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test sequences by itself."""
+    """This process's own relay does nothing: what gives places is up to the test."""
     monkeypatch.setattr(relay, "wake", lambda: None)
 
 

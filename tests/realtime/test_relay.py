@@ -1,40 +1,28 @@
-"""The background of a process: what is committed gets its place, whatever fails, forks or ends."""
+"""The background of a process: what is committed gets its place, whatever fails or ends."""
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import SimpleNamespace
-from typing import Any
-from uuid import UUID
 
 import pytest
-from channels.layers import channel_layers
 from django.db import connection, transaction
-from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from config.env import BASE_DIR
-from config.services.redis import RedisServer
 from config.services.waiting import wait_until
 from realtime import log
-from realtime.announcer import MESSAGE_TYPE
-from realtime.conf import conf
-from realtime.models import Event, LogHead, Outgoing
+from realtime.models import LogHead, Outgoing
 from realtime.outbox import publish
-from realtime.protocol.entry import Batch, decode_batch
-from realtime.relay import CLOSE, Relay, relay
-from realtime.seal import unseal
+from realtime.protocol.entry import Batch
+from realtime.relay import CLOSE, Relay
 from realtime.topics import topic
 from tests import servers
-from tests.live import variables
 from tests.realtime.concurrently import PATIENCE, all_at_once, beside
+from tests.realtime.growing import all_numbers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 on_postgresql = pytest.mark.skipif(servers.database() != servers.POSTGRESQL, reason="SQLite has no server to ask")
@@ -43,13 +31,7 @@ GLOBAL = topic("global")
 
 
 @pytest.fixture
-def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave this process's own relay out of it."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
-
-
-@pytest.fixture
-def other(asleep: None) -> Iterator[Relay]:
+def other(sleeping_relay: None) -> Iterator[Relay]:
     """A relay of the test's own."""
     own = Relay()
     yield own
@@ -61,12 +43,8 @@ def tell(number: int = 0) -> None:
         publish("Note", {"n": number}, to=[GLOBAL])
 
 
-def numbers() -> list[Any]:
-    return [json.loads(data)["n"] for data in Event.objects.order_by("position").values_list("data", flat=True)]
-
-
 def until(condition: Callable[[], bool]) -> None:
-    wait_until(condition, PATIENCE, lambda: f"it never came to pass; the log has {numbers()}")
+    wait_until(condition, PATIENCE, lambda: f"it never came to pass; the log has {all_numbers()}")
 
 
 def until_sequenced(count: int) -> None:
@@ -103,7 +81,7 @@ def test_what_is_committed_is_sequenced_by_the_process_that_committed_it() -> No
 
     until_sequenced(1)
 
-    assert numbers() == [1]
+    assert all_numbers() == [1]
     assert not Outgoing.objects.exists()
 
 
@@ -116,7 +94,7 @@ def test_a_horizon_of_another_history_holds_nothing_back_in_a_process_without_a_
 
     until_sequenced(3)
 
-    assert numbers() == [0, 1, 2]
+    assert all_numbers() == [0, 1, 2]
 
 
 def test_a_storm_of_commits_is_one_thread_s_work() -> None:
@@ -124,7 +102,7 @@ def test_a_storm_of_commits_is_one_thread_s_work() -> None:
 
     until_sequenced(80)
 
-    assert sorted(numbers()) == sorted(list(range(10)) * 8)
+    assert sorted(all_numbers()) == sorted(list(range(10)) * 8)
     assert threads("realtime-relay") == 1
 
 
@@ -215,7 +193,7 @@ def test_a_follower_that_fails_stops_neither_the_relay_nor_the_next(other: Relay
     other.wake()
     until_sequenced(2)
 
-    assert numbers() == [1, 2]
+    assert all_numbers() == [1, 2]
 
 
 @pytest.mark.parametrize("busy_before", [False, True])
@@ -231,7 +209,7 @@ def test_what_a_dead_process_left_is_sequenced_by_the_tick_of_a_server(other: Re
 
     until_sequenced(1 + busy_before)
 
-    assert numbers()[-1] == 2
+    assert all_numbers()[-1] == 2
 
 
 def test_a_failing_database_is_tried_again_until_it_answers(other: Relay) -> None:
@@ -244,7 +222,7 @@ def test_a_failing_database_is_tried_again_until_it_answers(other: Relay) -> Non
 
     until_sequenced(2)
 
-    assert numbers() == [1, 2]
+    assert all_numbers() == [1, 2]
 
 
 def test_a_wait_that_the_system_refuses_ends_neither_the_thread_nor_what_it_sees_to(
@@ -266,7 +244,7 @@ def test_a_wait_that_the_system_refuses_ends_neither_the_thread_nor_what_it_sees
     other.wake()
     until_sequenced(2)
 
-    assert numbers() == [1, 2]
+    assert all_numbers() == [1, 2]
     assert other._thread is thread
 
 
@@ -286,7 +264,7 @@ def test_a_cut_connection_delays_and_loses_nothing(other: Relay) -> None:
     other.wake()
     until_sequenced(2)
 
-    assert numbers() == [1, 2]
+    assert all_numbers() == [1, 2]
 
 
 def test_stopping_finishes_what_was_committed(other: Relay) -> None:
@@ -296,7 +274,7 @@ def test_stopping_finishes_what_was_committed(other: Relay) -> None:
 
     other.stop(PATIENCE)
 
-    assert numbers() == [0, 1, 2, 3, 4]
+    assert all_numbers() == [0, 1, 2, 3, 4]
     assert threads("realtime-relay") == 0
 
 
@@ -309,7 +287,7 @@ def test_a_stopped_relay_begins_again_when_it_is_woken_however_close_the_two_are
         until_sequenced(number)
         stopping.join()
 
-    assert numbers() == list(range(1, 40))
+    assert all_numbers() == list(range(1, 40))
 
 
 @on_postgresql
@@ -336,137 +314,4 @@ def test_stopping_waits_no_longer_than_it_was_given(other: Relay) -> None:
     until_sequenced(2)
 
     assert elapsed < 0.9
-    assert numbers() == [1, 2]
-
-
-# Processes
-
-# What a process is given to say goodbye is a matter of how fast the machine is, and none of these tests.
-PATIENT = {
-    "DJANGO_SETTINGS_MODULE": "tests.contract.server_settings",
-    "TEST_REALTIME": json.dumps({"EXIT_GRACE": PATIENCE, "ANNOUNCE_TIMEOUT": PATIENCE}),
-}
-
-
-def run(code: str, *, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
-    """Run a program of the project's own shell on the test database; it must end well."""
-    command = [sys.executable, str(BASE_DIR / "manage.py"), "shell", "-v", "0", "-c", code]
-    done = subprocess.run(
-        command, env=variables(**PATIENT), capture_output=True, text=True, timeout=timeout, check=False
-    )
-    # Many at one head: who waits too long for it says so, and goes on.
-    complaints = [line for line in done.stderr.splitlines() if "sequencing failed, will be tried again" not in line]
-    assert (done.returncode, complaints) == (0, [])
-    return done
-
-
-def test_a_process_that_ends_at_once_has_sequenced_what_it_committed(asleep: None) -> None:
-    run("from accounts.models import Family; Family.objects.create(name='Stone')")
-
-    assert list(Event.objects.values_list("type", "position")) == [("FamilyUpdate", 1)]
-    assert not Outgoing.objects.exists()
-
-
-async def test_a_process_that_ends_at_once_has_announced_what_it_committed(
-    asleep: None, redis_server: RedisServer
-) -> None:
-    layer: Any = channel_layers.make_backend("default")
-    channel = await layer.new_channel()
-    await layer.group_add(conf.GROUP, channel)
-    code = "from accounts.models import Family; Family.objects.create(name='Stone')"
-    ended = threading.Event()
-
-    def run_it() -> None:
-        run(code)
-        ended.set()
-
-    thread = threading.Thread(target=run_it)
-    thread.start()
-    # Servers of other tests may still be there, and say who has gone.
-    while (message := unseal(await layer.receive(channel)))["type"] != MESSAGE_TYPE:
-        pass
-    thread.join()
-    await layer.flush()
-
-    batch = decode_batch(message["batch"])
-    assert (batch.first, batch.last, batch.entries[0].type) == (1, 1, "FamilyUpdate")
-    assert ended.is_set()
-
-
-FORK = """
-import os, time
-from django.db import connections, transaction
-from realtime import log
-from realtime.outbox import publish
-from realtime.relay import relay
-from realtime.topics import topic
-
-def tell(number):
-    with transaction.atomic():
-        publish("Note", {"n": number}, to=[topic("global")])
-
-def sequenced(position):
-    for _ in range(1000):
-        if log.head().position >= position:
-            return True
-        time.sleep(0.01)
-
-nudged = []
-relay.follow(nudged.append)
-tell(1)
-assert sequenced(1)
-connections.close_all()
-child = os.fork()
-if not child:  # no pool of connections survives a fork, and Django does not know of it
-    assert relay._thread is None
-    getattr(connections["default"], "_connection_pools", {}).clear()
-tell(2 if child else 3)
-assert sequenced(3)
-assert relay._thread is not None and relay._thread.is_alive()
-if child:
-    assert os.waitpid(child, 0)[1] == 0
-else:
-    assert [batch.last for batch in nudged] == [1]  # whoever follows is in the parent
-    relay.stop()
-    os._exit(0)
-"""
-
-
-def test_a_forked_process_has_a_relay_of_its_own(asleep: None) -> None:
-    run(FORK)
-
-    assert numbers()[0] == 1
-    assert sorted(numbers()) == [1, 2, 3]
-
-
-WRITE = """
-from django.db import transaction
-from realtime.outbox import publish
-from realtime.topics import topic
-
-for turn in range(30):
-    with transaction.atomic():
-        publish("Note", {{"n": [{writer}, turn]}}, to=[topic("global")])
-"""
-
-
-@pytest.mark.slow
-def test_several_processes_write_and_sequence_one_log(asleep: None) -> None:
-    writers = range(4)
-
-    all_at_once([partial(run, WRITE.format(writer=writer), timeout=2 * PATIENCE) for writer in writers])
-    while log.sequence():  # what the last to end may have left, where it found the head held
-        pass
-
-    assert list(Event.objects.order_by("position").values_list("position", "seq")) == [(n, n) for n in range(1, 121)]
-    for writer in writers:
-        assert [turn for by, turn in numbers() if by == writer] == list(range(30))
-
-
-def test_what_was_left_by_a_killed_process_is_found_by_a_look_without_a_lock() -> None:
-    waiting = Outgoing.objects.create(
-        event_id=UUID(int=1), type="Note", topics=GLOBAL, data="{}", timestamp=timezone.now()
-    )
-
-    assert log.waiting() == waiting.pk
-    assert log.waiting(waiting.pk) is None
+    assert all_numbers() == [1, 2]

@@ -1,0 +1,162 @@
+"""Processes that end, fork, are killed or write beside others: what they committed gets its place."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from channels.layers import channel_layers
+from django.utils import timezone
+
+from config.env import BASE_DIR
+from config.services.redis import RedisServer
+from realtime import log
+from realtime.announcer import MESSAGE_TYPE
+from realtime.conf import conf
+from realtime.models import Event, Outgoing
+from realtime.protocol.entry import decode_batch
+from realtime.seal import unseal
+from realtime.topics import topic
+from tests.live import variables
+from tests.realtime.concurrently import PATIENCE, all_at_once
+from tests.realtime.growing import all_numbers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+GLOBAL = topic("global")
+
+# What a process is given to say goodbye is a matter of how fast the machine is, and none of these tests.
+PATIENT = {
+    "DJANGO_SETTINGS_MODULE": "tests.contract.server_settings",
+    "TEST_REALTIME": json.dumps({"EXIT_GRACE": PATIENCE, "ANNOUNCE_TIMEOUT": PATIENCE}),
+}
+
+
+def run(code: str, *, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+    """Run a program of the project's own shell on the test database; it must end well."""
+    command = [sys.executable, str(BASE_DIR / "manage.py"), "shell", "-v", "0", "-c", code]
+    done = subprocess.run(
+        command, env=variables(**PATIENT), capture_output=True, text=True, timeout=timeout, check=False
+    )
+    # Many at one head: who waits too long for it says so, and goes on.
+    complaints = [line for line in done.stderr.splitlines() if "sequencing failed, will be tried again" not in line]
+    assert (done.returncode, complaints) == (0, [])
+    return done
+
+
+def test_a_process_that_ends_at_once_has_sequenced_what_it_committed(sleeping_relay: None) -> None:
+    run("from accounts.models import Family; Family.objects.create(name='Stone')")
+
+    assert list(Event.objects.values_list("type", "position")) == [("FamilyUpdate", 1)]
+    assert not Outgoing.objects.exists()
+
+
+async def test_a_process_that_ends_at_once_has_announced_what_it_committed(
+    sleeping_relay: None, redis_server: RedisServer
+) -> None:
+    layer: Any = channel_layers.make_backend("default")
+    channel = await layer.new_channel()
+    await layer.group_add(conf.GROUP, channel)
+    code = "from accounts.models import Family; Family.objects.create(name='Stone')"
+    ended = threading.Event()
+
+    def run_it() -> None:
+        run(code)
+        ended.set()
+
+    thread = threading.Thread(target=run_it)
+    thread.start()
+    # Servers of other tests may still be there, and say who has gone.
+    while (message := unseal(await layer.receive(channel)))["type"] != MESSAGE_TYPE:
+        pass
+    thread.join()
+    await layer.flush()
+
+    batch = decode_batch(message["batch"])
+    assert (batch.first, batch.last, batch.entries[0].type) == (1, 1, "FamilyUpdate")
+    assert ended.is_set()
+
+
+FORK = """
+import os, time
+from django.db import connections, transaction
+from realtime import log
+from realtime.outbox import publish
+from realtime.relay import relay
+from realtime.topics import topic
+
+def tell(number):
+    with transaction.atomic():
+        publish("Note", {"n": number}, to=[topic("global")])
+
+def sequenced(position):
+    for _ in range(1000):
+        if log.head().position >= position:
+            return True
+        time.sleep(0.01)
+
+nudged = []
+relay.follow(nudged.append)
+tell(1)
+assert sequenced(1)
+connections.close_all()
+child = os.fork()
+if not child:  # no pool of connections survives a fork, and Django does not know of it
+    assert relay._thread is None
+    getattr(connections["default"], "_connection_pools", {}).clear()
+tell(2 if child else 3)
+assert sequenced(3)
+assert relay._thread is not None and relay._thread.is_alive()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    assert [batch.last for batch in nudged] == [1]  # whoever follows is in the parent
+    relay.stop()
+    os._exit(0)
+"""
+
+
+def test_a_forked_process_has_a_relay_of_its_own(sleeping_relay: None) -> None:
+    run(FORK)
+
+    assert all_numbers()[0] == 1
+    assert sorted(all_numbers()) == [1, 2, 3]
+
+
+WRITE = """
+from django.db import transaction
+from realtime.outbox import publish
+from realtime.topics import topic
+
+for turn in range(30):
+    with transaction.atomic():
+        publish("Note", {{"n": [{writer}, turn]}}, to=[topic("global")])
+"""
+
+
+@pytest.mark.slow
+def test_several_processes_write_and_sequence_one_log(sleeping_relay: None) -> None:
+    writers = range(4)
+
+    all_at_once([partial(run, WRITE.format(writer=writer), timeout=2 * PATIENCE) for writer in writers])
+    while log.sequence():  # what the last to end may have left, where it found the head held
+        pass
+
+    assert list(Event.objects.order_by("position").values_list("position", "seq")) == [(n, n) for n in range(1, 121)]
+    for writer in writers:
+        assert [turn for by, turn in all_numbers() if by == writer] == list(range(30))
+
+
+def test_what_was_left_by_a_killed_process_is_found_by_a_look_without_a_lock() -> None:
+    waiting = Outgoing.objects.create(
+        event_id=UUID(int=1), type="Note", topics=GLOBAL, data="{}", timestamp=timezone.now()
+    )
+
+    assert log.waiting() == waiting.pk
+    assert log.waiting(waiting.pk) is None
