@@ -188,6 +188,18 @@ async def announce(hub: Hub) -> None:
         await asyncio.sleep(0)
 
 
+async def change(hub: Hub, *works: Callable[[], Any]) -> None:
+    """Do all in one transaction and announce it as one batch."""
+
+    def do() -> None:
+        with transaction.atomic():
+            for work in works:
+                work()
+
+    await run_db(do)
+    await announce(hub)
+
+
 async def connect(
     hub: Hub, user: Any, *topics: Topic, cursor: Cursor | None = None, automatic: bool = False, **facts: Any
 ) -> Recorder:
@@ -225,6 +237,11 @@ def newest() -> Cursor:
 def cursor_at(position: int) -> Cursor:
     """The cursor of a client that was sent everything up to ``position``."""
     return Cursor(log.head().epoch, position, log.check_at(position) or 0)
+
+
+async def seq_of(name: Topic) -> int:
+    """The newest seq of a topic."""
+    return (await run_db(lambda: log.heads([name])))[1][name]
 
 
 def prune_all() -> None:
