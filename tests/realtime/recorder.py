@@ -118,6 +118,10 @@ class Recorder:
             await self.between_pages()
 
 
+def is_empty(hub: Hub) -> bool:
+    return not hub.members.topics and not hub.members.users
+
+
 def number_of(entry: Entry) -> int:
     number: int = json.loads(entry.data)["n"]
     return number

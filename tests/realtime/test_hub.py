@@ -1,63 +1,40 @@
-"""Who is on what in this process, and what each of them is told: each entry once, and rights before anything later."""
+"""Who is on what in this process, and what each of them is told: each entry once, from the first to the last."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
 from pytest_django import Settings
 
-from accounts.models import Family, Membership, User
+from accounts.models import Family, User
 from accounts.topics import family_topic
 from realtime import log
 from realtime.hub import Hub
 from realtime.hubs import hub
 from realtime.models import LogHead
-from realtime.outbox import end_sessions, rights_changed
 from realtime.protocol.errors import ProtocolError
 from realtime.relay import relay
 from realtime.threads import run_db
 from realtime.topics import Topic, topic
 from tests.realtime.recorder import (
     PATIENCE,
-    Recorder,
-    announce,
     connect,
     grow,
+    is_empty,
     opened,
-    restore,
+    rename_head,
     sequence,
     standing,
     tell,
     until,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet")]
 
 GLOBAL = topic("global")
-
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """The tests sequence and announce by themselves; nothing happens by the clock."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
-    settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0, "HEARTBEAT_INTERVAL": 3600.0}
-
-
-@pytest.fixture
-def smith(family: Family) -> Topic:
-    """The topic of alice's, bob's and vera's family."""
-    while log.sequence():
-        pass
-    return family_topic(family.pk)
-
-
-def is_empty(hub: Hub) -> bool:
-    return not hub.members.topics and not hub.members.users
 
 
 # Joining and leaving
@@ -209,170 +186,6 @@ async def test_one_heart_that_fails_stops_no_other(alice: User, bob: User, smith
         assert not hub.has(bad)
 
 
-# Control entries
-
-
-async def change(hub: Hub, *works: Callable[[], Any]) -> None:
-    """Do all in one transaction and announce it as one batch."""
-
-    def do() -> None:
-        with transaction.atomic():
-            for work in works:
-                work()
-
-    await run_db(do)
-    await announce(hub)
-
-
-async def test_rights_are_lost_before_anything_later_is_handed_out(alice: User, bob: User, smith: Topic) -> None:
-    async with standing() as hub:
-        removed, staying = await connect(hub, alice, smith, GLOBAL), await connect(hub, bob, smith)
-
-        await change(
-            hub,
-            lambda: tell(1, to=[smith]),
-            lambda: rights_changed(alice.pk, lost=[smith]),
-            lambda: tell(2, to=[smith]),
-            lambda: tell(3, to=[GLOBAL]),
-        )
-
-        assert removed.said == [1, ("revoked", smith), 3]
-        assert staying.said == [1, 2]
-        hub.leave(removed)
-        hub.leave(staying)
-        assert is_empty(hub)
-
-
-async def test_gained_topics_are_offered_with_the_place_of_the_joining(alice: User, smith: Topic) -> None:
-    async with standing() as hub:
-        member = await connect(hub, alice, GLOBAL)
-
-        await change(hub, lambda: rights_changed(alice.pk, gained=[smith]))
-
-        assert member.said == [("gained", smith, hub.follower.position)]
-
-
-async def test_ended_sessions_end_each_connection_of_the_user_and_nobody_else_s(
-    alice: User, bob: User, smith: Topic
-) -> None:
-    async with standing() as hub:
-        ended = [await connect(hub, alice, smith), await connect(hub, alice, GLOBAL)]
-        staying = await connect(hub, bob, smith)
-
-        await change(hub, lambda: end_sessions(alice.pk), lambda: tell(1, to=[smith, GLOBAL]))
-
-        assert [member.said for member in ended] == [["ended"], ["ended"]]
-        assert staying.said == [1]
-
-
-async def test_who_joins_obeys_what_stands_in_the_tail(alice: User, smith: Topic) -> None:
-    async with standing() as hub:
-        start = await opened(hub, alice, smith, GLOBAL)
-        ending = await opened(hub, alice, smith)
-        await change(
-            hub,
-            lambda: tell(1, to=[smith]),
-            lambda: rights_changed(alice.pk, lost=[smith]),
-            lambda: tell(2, to=[smith, GLOBAL]),
-        )
-        await change(hub, lambda: end_sessions(alice.pk), lambda: tell(3, to=[GLOBAL]))
-
-        assert not hub.join(start)
-        assert not hub.join(ending)
-
-        assert start.said == [1, ("revoked", smith), 2, "ended"]
-        assert ending.said == [1, ("revoked", smith), "ended"]
-        assert is_empty(hub)
-
-
-# Another history
-
-
-async def notice(hub: Hub) -> None:
-    """Let the follower ask the log until it has seen that history changed."""
-    epoch = hub.follower.epoch
-    before = hub.follower.place
-    hub.follower._doubt.set()
-    await until(lambda: hub.follower.started and (hub.follower.epoch != epoch or hub.follower.place != before))
-
-
-@pytest.mark.parametrize("happened", [log.new_epoch, lambda: restore(6)], ids=["new epoch", "restored"])
-async def test_everyone_is_told_where_a_new_history_stands_and_goes_on_from_there(
-    alice: User, bob: User, smith: Topic, happened: Callable[[], Any]
-) -> None:
-    async with standing() as hub:
-        members = [await connect(hub, alice, smith, GLOBAL), await connect(hub, bob, smith)]
-        await grow(hub, 1, to=[smith])
-
-        await run_db(happened)
-        await notice(hub)
-        head, seqs = await run_db(lambda: log.heads([smith, GLOBAL]))
-        assert [member.state.cursor for member in members] == [head.cursor] * 2
-        await grow(hub, 2, to=[smith])
-
-        assert members[0].said == [1, ("reset", "epoch", seqs), 2]
-        assert members[1].said == [1, ("reset", "epoch", {smith: seqs[smith]}), 2]
-
-
-async def test_rights_that_went_with_the_old_history_are_revoked(alice: User, bob: User, smith: Topic) -> None:
-    async with standing() as hub:
-        removed, staying = await connect(hub, alice, smith, GLOBAL), await connect(hub, bob, smith)
-        await run_db(lambda: Membership.objects.filter(user=alice).untold_update(is_active=False))
-
-        await run_db(log.new_epoch)
-        await notice(hub)
-        await grow(hub, 1, to=[smith])
-
-        assert removed.said == [("revoked", smith), ("reset", "epoch", {GLOBAL: 0})]
-        assert staying.said == [("reset", "epoch", {smith: 4}), 1]
-
-
-async def test_who_was_deactivated_or_signed_out_meanwhile_is_ended(
-    alice: User, bob: User, vera: User, smith: Topic
-) -> None:
-    async with standing() as hub:
-        inactive, signed_out, staying = [await connect(hub, user, GLOBAL) for user in (alice, bob, vera)]
-        await run_db(lambda: User.objects.filter(pk=alice.pk).untold_update(is_active=False))
-        await run_db(lambda: in_transaction(lambda: end_sessions(bob.pk)))
-        await run_db(sequence)
-
-        await run_db(log.new_epoch)
-        await notice(hub)
-
-        assert inactive.said == ["ended"]
-        assert signed_out.said == ["ended"]
-        assert staying.said == [("reset", "epoch", {GLOBAL: 0})]
-
-
-def in_transaction(work: Callable[[], Any]) -> None:
-    with transaction.atomic():
-        work()
-
-
-async def test_who_comes_while_everyone_starts_over_waits_and_is_told_nothing_wrong(
-    alice: User, bob: User, smith: Topic
-) -> None:
-    async with standing() as hub:
-        early = await connect(hub, alice, smith)
-        start_over = hub.follower._on_reset
-        coming: list[asyncio.Task[Recorder]] = []
-
-        async def with_a_newcomer(reason: Any) -> None:
-            coming.append(asyncio.ensure_future(connect(hub, bob, smith)))
-            await asyncio.wait(coming, timeout=0.2)
-            await start_over(reason)
-
-        hub.follower._on_reset = with_a_newcomer
-        await run_db(restore, 5)
-        await notice(hub)
-        late = await coming[0]
-        await grow(hub, 1, to=[smith])
-
-        seqs = {smith: (await run_db(lambda: log.heads([smith])))[1][smith] - 1}
-        assert early.said == [("reset", "epoch", seqs), 1]
-        assert late.said in ([1], [("reset", "epoch", seqs), 1])
-
-
 # Lifetimes
 
 
@@ -401,11 +214,6 @@ async def test_a_hub_that_drains_sends_everybody_away_and_lets_nobody_in(alice: 
         with pytest.raises(ProtocolError) as refused:
             await hub.ready()
         assert refused.value.code == "draining"
-
-
-def rename_head(old: str, new: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
 
 def test_each_event_loop_has_a_hub_of_its_own_that_hears_everything(
