@@ -15,7 +15,6 @@ from channels.testing import WebsocketCommunicator
 from django.db import OperationalError
 from pytest_django import Settings
 
-from accounts.authentication import issue
 from accounts.models import Family, User
 from accounts.sessions import sign_out
 from accounts.topics import user_topic
@@ -25,22 +24,15 @@ from ledger.topics import account_topic
 from realtime import log, topics
 from realtime.hubs import hub
 from realtime.protocol.cursor import Cursor
-from realtime.relay import relay
 from realtime.threads import run_db
 from realtime.transports import commands, connection
 from realtime.transports.websocket import CLOSE_GRACE, RealtimeConsumer
+from tests.realtime.admitting import token_of
 from tests.realtime.recorder import announce, sequence, tell, until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet")]
 
 PATIENCE = 30
-
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """The tests sequence and announce by themselves, and nothing happens by the clock."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
-    settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0, "HEARTBEAT_INTERVAL": 3600.0}
 
 
 @pytest.fixture
@@ -76,10 +68,6 @@ def taking_up(monkeypatch: pytest.MonkeyPatch) -> Held:
 
     monkeypatch.setattr(commands, "_came_of", waits)
     return held
-
-
-def token_of(user: User) -> str:
-    return str(issue(User.objects.get(pk=user.pk)).access_token)
 
 
 @asynccontextmanager

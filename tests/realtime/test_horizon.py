@@ -17,23 +17,16 @@ from hypothesis import strategies as st
 from realtime import log
 from realtime.horizon import INTERVAL, Horizon
 from realtime.models import Event, LogHead, Outgoing, TopicHead
-from realtime.relay import relay
 from realtime.topics import topic
 from tests import servers
 
 # Alone: transactions are numbered over all databases of a server, so a writer in another one holds the horizon back.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone, pytest.mark.usefixtures("sleeping_relay")]
 on_postgresql = pytest.mark.skipif(
     servers.database() != servers.POSTGRESQL, reason="elsewhere the horizon stays where it is"
 )
 
 A = topic("family", UUID(int=10))
-
-
-@pytest.fixture(autouse=True)
-def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests sequence by themselves."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
 
 
 class Clock:

@@ -41,12 +41,6 @@ class RollBack(Exception):
     """Ends a block of a test that shall leave nothing."""
 
 
-@pytest.fixture
-def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the outbox as it is after a commit."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
-
-
 def waiting() -> list[tuple[str, dict[str, Any]]]:
     """What waits in the outbox, in order: topics by their short names, and the data."""
     return [

@@ -16,9 +16,9 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.models import Family, Membership, User
+from accounts.models import Membership, User
 from accounts.sessions import sign_out
-from accounts.topics import family_topic, user_topic
+from accounts.topics import user_topic
 from config.asgi import django_application
 from realtime import log, tickets
 from realtime.hub import Hub
@@ -48,13 +48,6 @@ def quiet(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0, "ALLOWED_ORIGINS": [ORIGIN]}
     settings.CORS_ALLOWED_ORIGINS = [ORIGIN]
     cache.clear()
-
-
-@pytest.fixture
-def smith(family: Family) -> Topic:
-    """The topic of alice's, bob's and vera's family."""
-    sequence()
-    return family_topic(family.pk)
 
 
 class Server:

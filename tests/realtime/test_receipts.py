@@ -16,17 +16,10 @@ from realtime import log, receipts
 from realtime.metrics import metrics
 from realtime.models import Event, Receipt
 from realtime.outbox import publish
-from realtime.relay import relay
 from realtime.topics import Topic
 from tests.realtime.recorder import sequence
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests sequence by themselves."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sleeping_relay")]
 
 
 def told(*to: Topic, ack: bool = True, about: str = "") -> UUID:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from accounts.authentication import issue
 from accounts.models import Family, User
 from accounts.sessions import sign_out
 from realtime import log
@@ -16,15 +15,12 @@ from realtime.relay import relay
 from realtime.threads import run_db
 from tests.clients import SocketClient, StreamClient
 from tests.live import LiveServer
+from tests.realtime.admitting import token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # A server that leaves the outbox alone, so that news come exactly when the test lets them.
 NEVER_TICKS = {"DJANGO_SETTINGS_MODULE": "tests.contract.server_settings", "TEST_REALTIME": '{"TICK": 600}'}
-
-
-def token_of(user: User) -> str:
-    return str(issue(User.objects.get(pk=user.pk)).access_token)
 
 
 def sequence_and_announce() -> None:

@@ -16,19 +16,12 @@ from ledger.models import Account, AccountShare
 from ledger.topics import account_topic
 from realtime import log, standings, topics
 from realtime.outbox import rights_changed
-from realtime.relay import relay
 from realtime.topics import Kind, topic
 from tests.realtime.recorder import sequence, tell
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sleeping_relay")]
 
 GLOBAL = topic("global")
-
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests sequence by themselves."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
 
 
 @pytest.fixture
