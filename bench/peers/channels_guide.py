@@ -9,8 +9,8 @@ import os
 import django
 from django.conf import settings
 
-# Else redis-py gives up a connection after the five seconds that the core layer waits for a message: each socket that was
-# told nothing for that long would be closed.
+# Else redis-py gives up a connection after the five seconds that the core layer waits for a message: each socket that
+# was told nothing for that long would be closed.
 REDIS = {"address": os.environ["REDIS_URL"], "socket_timeout": None}
 
 settings.configure(
