@@ -37,6 +37,8 @@ def started(database: str) -> Iterator[None]:
             url = postgres.create_database("bench") if postgres else f"sqlite:///{Path(folder) / 'bench.sqlite3'}"
             os.environ.update(DATABASE_URL=url, REDIS_URL=redis.url, HTTPS="0", LOG_LEVEL="WARNING")
             os.environ.update(DJANGO_SETTINGS_MODULE="config.settings", STATIC_ROOT="", **CROWD)
+            # Not as in production: what one machine's disk takes says nothing of another's. FULL, if asked, shows it.
+            os.environ.setdefault("SQLITE_SYNCHRONOUS", "NORMAL")
             # As in production: with DEBUG, Django keeps every statement and how long it took.
             os.environ.update(DEBUG="0", SECRET_KEY=token_urlsafe(48), JWT_SIGNING_KEY=token_urlsafe(48))
             import django

@@ -25,6 +25,7 @@ DEFAULT_SECRET_KEY = "development-only-secret-key-do-not-use-it-in-production"
 DEFAULT_JWT_SIGNING_KEY = "development-only-token-key-do-not-use-it-in-production"
 DEFAULT_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SHORTEST_KEY = 32
+SQLITE_SYNCHRONOUS = ("NORMAL", "FULL")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -49,6 +50,7 @@ class Environment:
     jwt_signing_key: str
     database: Mapping[str, Any]
     database_pool: int
+    sqlite_synchronous: str
     redis_url: str
     channel_prefix: str
     allowed_hosts: tuple[str, ...]
@@ -111,6 +113,7 @@ def read(values: MutableMapping[str, str]) -> Environment:
         jwt_signing_key=_key(source, "JWT_SIGNING_KEY", DEFAULT_JWT_SIGNING_KEY, debug),
         database=_database(source),
         database_pool=_number(source, "DATABASE_POOL", default=10, least=2),
+        sqlite_synchronous=_text(source, "SQLITE_SYNCHRONOUS", "NORMAL" if debug else "FULL", _synchronous),
         redis_url=_redis_url(source),
         channel_prefix=_text(source, "CHANNEL_PREFIX", "realtime", _non_empty),
         allowed_hosts=_listed(source, "ALLOWED_HOSTS", DEFAULT_HOSTS, _host),
@@ -223,10 +226,18 @@ def _origin(name: str, value: str) -> str:
 
 
 def _log_level(name: str, value: str) -> str:
-    level = value.upper()
-    if level not in LOG_LEVELS:
-        raise InvalidEnvironment(name, f"is {value!r}", f"Use one of {', '.join(LOG_LEVELS)}.")
-    return level
+    return _one_of(LOG_LEVELS, name, value)
+
+
+def _synchronous(name: str, value: str) -> str:
+    return _one_of(SQLITE_SYNCHRONOUS, name, value)
+
+
+def _one_of(words: tuple[str, ...], name: str, value: str) -> str:
+    word = value.upper()
+    if word not in words:
+        raise InvalidEnvironment(name, f"is {value!r}", f"Use one of {', '.join(words)}.")
+    return word
 
 
 def _realtime(values: Mapping[str, str]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def _database(environment: Environment) -> dict[str, Any]:
             # A transaction that reads first and writes later would fail at once with "database is locked".
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={environment.sqlite_synchronous};",
         }
     else:
         # Else each that lay idle while the database was restarted would cost somebody an error.

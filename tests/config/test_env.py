@@ -47,6 +47,7 @@ KEYS = {"SECRET_KEY": "s" * 40, "JWT_SIGNING_KEY": "j" * 40}
             "DATABASE_URL names a database this project does not run on. Use sqlite:",
         ),
         (KEYS | {"DATABASE_POOL": "1"}, "DATABASE_POOL is '1'. Use a whole number, 2 or more."),
+        (KEYS | {"SQLITE_SYNCHRONOUS": "OFF"}, "SQLITE_SYNCHRONOUS is 'OFF'. Use one of NORMAL, FULL."),
         (
             KEYS | {"REDIS_URL": "localhost:6379"},
             "REDIS_URL is not the address of a Redis server. Use redis://host:6379/0, ",

@@ -95,13 +95,24 @@ def test_static_files_are_those_that_were_collected(production: dict[str, Any]) 
     assert production["STORAGES"]["staticfiles"]["BACKEND"].endswith("CompressedManifestStaticFilesStorage")
 
 
-def test_sqlite_takes_its_write_lock_at_the_start_of_a_transaction() -> None:
-    settings = settings_under({"DEBUG": "1", "DATABASE_URL": "sqlite:///var/nothing.sqlite3"}, "DATABASES")
+@pytest.mark.parametrize(
+    ("environment", "synchronous"),
+    [
+        ({"DEBUG": "1"}, "NORMAL"),
+        ({"DEBUG": "1", "SQLITE_SYNCHRONOUS": "FULL"}, "FULL"),
+        (PRODUCTION, "FULL"),
+        (PRODUCTION | {"SQLITE_SYNCHRONOUS": "normal"}, "NORMAL"),
+    ],
+)
+def test_sqlite_locks_when_a_transaction_begins_and_waits_for_the_disk_in_production(
+    environment: dict[str, str], synchronous: str
+) -> None:
+    settings = settings_under(environment | {"DATABASE_URL": "sqlite:///var/nothing.sqlite3"}, "DATABASES")
 
     assert settings["DATABASES"]["default"]["OPTIONS"] == {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};",
     }
 
 
