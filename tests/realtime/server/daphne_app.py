@@ -34,6 +34,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     wire.drained(drained.set)
     await send({"type": "websocket.send", "text": "behind"})
     await drained.wait()
+    await receive()
     await send({"type": "websocket.close", "code": 1012, "reason": "draining"})
     states.append(wire.closed)
     wire.write(text_frame(b"nobody gets this"))
