@@ -38,6 +38,13 @@ class RestingWire(Wire, Protocol):
         """Go on with this, in another task, once there is something to receive; False if there is already."""
 
 
+class WakingWire(RestingWire, Protocol):
+    """The same for an answer in HTTP, of which nobody else may ever say anything more."""
+
+    def wake(self) -> None:
+        """Go on now, if it rests."""
+
+
 class Member(Protocol):
     """What a transport gives the hub for each client. No method raises; none but ``flushed`` waits."""
 

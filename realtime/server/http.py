@@ -2,12 +2,13 @@
 
 What an application finds in ``scope["extensions"]["realtime.wire"]`` of a GET takes raw body bytes, in chunks as
 ``realtime.protocol.chunked.chunk`` cuts them. It is open from ``http.response.start``, if uvicorn sends that body in
-chunks, to the end of the response. All else is uvicorn's.
+chunks, to the end of the response. Meanwhile the application may rest. All else is uvicorn's.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import httptools
@@ -15,64 +16,38 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from realtime.limits import reached
 from realtime.server.limits import limits
-from realtime.server.wire import Wire
+from realtime.server.stream import Flow, StreamWire, abort_closing
 
+_FORGOTTEN: Any = {"type": "http", "method": "GET"}  # what uvicorn asks of a request once its answer has begun
 TOO_LATE = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain\r\ncontent-length: 39\r\nconnection: close\r\n\r\n"
     b"The request did not come whole in time."
 )
 
 
-class StreamWire(Wire):
-    """The way out to the client of one request."""
+class Pipeline(list[Any]):
+    """Requests that wait for the one before them: mostly none, for which a deque would be ten times as large."""
 
-    __slots__ = ("_app", "_cycle", "_send")
-
-    def __init__(self, app: Any, cycle: RequestResponseCycle) -> None:
-        super().__init__()
-        self._app = app
-        self._cycle = cycle
-        self._send: Any = None
-
-    async def run(self, scope: Any, receive: Any, send: Any) -> None:
-        """Be the application: it, with a wire that opens and shuts as it answers."""
-        self._send = send
-        try:
-            await self._app(scope, receive, self.send)
-        finally:
-            self._end()
-
-    async def send(self, message: Any) -> None:
-        """Pass on what the application sends."""
-        await self._send(message)
-        if message["type"] == "http.response.start":
-            if self._cycle.chunked_encoding and not self._cycle.disconnected:
-                self.attach(self._cycle.transport)
-                self.open()
-        elif self._cycle.response_complete:
-            self._end()
-
-    def _end(self) -> None:
-        """Give the connection back to uvicorn; end it, if it should be closed and its client takes nothing."""
-        if self.closed:
-            return
-        transport = self._transport
-        self.shut()
-        if transport.is_closing() or not self._cycle.response_complete:
-            asyncio.get_running_loop().call_later(limits().CLOSE_TIMEOUT, _abort_closing, transport)
-        else:
-            transport.set_write_buffer_limits()
+    def appendleft(self, request: Any) -> None:
+        """Put a request behind all others."""
+        self.insert(0, request)
 
 
 class HttpProtocol(HttpToolsProtocol):
     """One HTTP connection."""
 
-    _wire: StreamWire | None = None
-    _patience: asyncio.TimerHandle | None = None
+    __slots__ = ("_patience", "_wire")  # uvicorn's attributes alone are few enough for instances to share their names
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.pipeline = Pipeline()  # type: ignore[assignment]
+        self._wire: StreamWire | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to serve a client, whose first request has to come soon."""
         super().connection_made(transport)
+        self.flow = Flow(transport)
         self._expect_request()
 
     def on_message_begin(self) -> None:
@@ -107,7 +82,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.write(TOO_LATE)
         self.transport.close()
-        self.loop.call_later(limits().CLOSE_TIMEOUT, _abort_closing, self.transport)
+        self.loop.call_later(limits().CLOSE_TIMEOUT, abort_closing, self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent; what follows a WebSocket's handshake is for the WebSocket."""
@@ -145,14 +120,24 @@ class HttpProtocol(HttpToolsProtocol):
         if self._wire is not None:
             self._wire.resume_writing()
 
+    def shutdown(self) -> None:
+        """Let an answer that has begun come to its end, and an application that rests see to it."""
+        super().shutdown()
+        if self._wire is not None:
+            self._wire.stay_awake()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if cycle.scope["method"] == "GET":
-            self._wire = StreamWire(app, cycle)
-            cycle.scope["extensions"] = {"realtime.wire": self._wire}  # type: ignore[dict-item]
-            app = self._wire.run
+            self._wire = wire = StreamWire(cycle, self._go_on, partial(self._forget, cycle))
+            cycle.scope["extensions"] = {"realtime.wire": wire, "realtime.rest": {}}  # type: ignore[dict-item]
+            cycle = wire  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
 
+    def _go_on(self, wire: StreamWire) -> None:
+        super()._start_asgi_task(wire, self.app)  # type: ignore[arg-type]
 
-def _abort_closing(transport: asyncio.Transport) -> None:
-    if transport.is_closing():
-        transport.abort()
+    def _forget(self, cycle: RequestResponseCycle) -> None:
+        """Let go of a request whose answer may last for hours, unless the next one has come meanwhile."""
+        if self.scope is cycle.scope:
+            self.scope, self.headers, self.url = _FORGOTTEN, [], b""
+        cycle.scope = _FORGOTTEN

@@ -9,7 +9,8 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import msgspec
 from django.http import HttpRequest
@@ -17,7 +18,7 @@ from django.http import HttpRequest
 from realtime import limits, origins, topics
 from realtime.conf import conf
 from realtime.handshake import query_of, request_of
-from realtime.members import Wire
+from realtime.members import WakingWire
 from realtime.protocol import messages
 from realtime.protocol.chunked import chunk
 from realtime.protocol.errors import ProtocolError
@@ -53,9 +54,9 @@ class StreamApp:
         stream = Stream(receive, send)
         headers = await self._admit(stream, scope, send)
         if headers is not None:
-            wire = (scope.get("extensions") or {}).get("realtime.wire")
+            extensions = scope.get("extensions") or {}
             del scope  # it is not needed for as long as the stream may last
-            await stream.run(_STREAM_HEADERS + headers, wire)
+            await stream.run(_STREAM_HEADERS + headers, extensions)
 
     async def _admit(self, stream: Stream, scope: Mapping[str, Any], send: Send) -> Headers | None:
         """Admit the client and return headers for the answer, or None when it has been answered."""
@@ -91,35 +92,55 @@ stream_app = StreamApp()
 class Stream(Connection):
     """One client's stream."""
 
+    __slots__ = ("_is_over", "_may_rest", "_next_keepalive", "_receive", "_send", "_task")
+
     transport: ClassVar[str] = "sse"
 
     def __init__(self, receive: Receive, send: Send) -> None:
         super().__init__()
         self._receive, self._send = receive, send
-        self._task = asyncio.current_task()
+        self._task: asyncio.Task[Any] | None = None  # while it does not rest
+        self._may_rest = self._is_over = False
         self._next_keepalive = self.loop.time() + conf.SSE_KEEPALIVE
 
-    async def run(self, headers: Headers, wire: Wire | None) -> None:
-        """Stream until the client leaves or the connection is closed."""
-        self.outlet = Outlet(self._send, self._fault)
+    async def run(self, headers: Headers, extensions: Mapping[str, Any]) -> None:
+        """Stream until the client leaves or the connection is closed, or a server can say when it has left."""
+        await self._serve(self._receive, partial(self._begin, headers, extensions))
+
+    async def _serve(self, receive: Receive, begin: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._task = asyncio.current_task()
+        rests = False
         try:
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-            if wire is not None:
-                self.wire, self.form = wire, "wire_sse"
-                self.outlet = WireOutlet(wire, self._send, self._fault, self.hub.heart)
-            self._write(messages.sse_retry(conf.SSE_RETRY))
-            self._write(messages.sse_chunk(self.greeting(), "Connected", self.state.cursor.encode()))
-            self.help(self.catch_up())
-            while (await self._receive())["type"] != "http.disconnect":  # writing to who left raises nothing
+            if begin is not None:
+                await begin()
+            # Writing to who left raises nothing.
+            while not (rests := self._rests()) and not self._is_over and (await receive())["type"] != "http.disconnect":
                 pass
         except asyncio.CancelledError:
             if not self.closing:  # the server has waited for its streams for as long as it would
                 self.close(ProtocolError("draining"))
                 raise
         finally:
-            self.gone()
-            self.outlet.abandon()
             self._task = None
+            if not rests:
+                self.gone()
+                self.outlet.abandon()
+
+    async def _begin(self, headers: Headers, extensions: Mapping[str, Any]) -> None:
+        """Answer, and greet."""
+        self.outlet = Outlet(self._send, self._fault)
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self.wire = extensions.get("realtime.wire")
+        if self.wire is not None:
+            self.form, self._may_rest = "wire_sse", "realtime.rest" in extensions
+            self.outlet = WireOutlet(self.wire, self._send, self._fault, self.hub.heart)
+        self._write(messages.sse_retry(conf.SSE_RETRY))
+        self._write(messages.sse_chunk(self.greeting(), "Connected", self.state.cursor.encode()))
+        self.help(self.catch_up())
+
+    def _rests(self) -> bool:
+        """Whether nothing has come, and the server goes on with this once something does: no task need wait for it."""
+        return self._may_rest and not self._is_over and cast("WakingWire", self.wire).rest(self._serve)
 
     def say(self, frame: bytes, cursor: str | None = None) -> None:
         """Send a frame of this connection's own; without ``cursor`` the client keeps the one it has."""
@@ -163,8 +184,11 @@ class Stream(Connection):
         self.outlet.write(message if self.form is None else chunk(event), len(event))
 
     def _end(self) -> None:
-        if self._task is not None and not self._task.done():
+        self._is_over = True
+        if self._task is not None:
             self._task.cancel()
+        elif self._may_rest:
+            cast("WakingWire", self.wire).wake()
 
     async def _end_when_sent(self) -> None:
         await self.outlet.finished()

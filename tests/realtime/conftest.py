@@ -88,6 +88,11 @@ class ServerInAThread:
         """Those in which the application runs, one for each request or socket that has one."""
         return self._server.server_state.tasks
 
+    @property
+    def connections(self):
+        """The protocols of those who are connected."""
+        return self._server.server_state.connections
+
     def stop(self):
         """End it as SIGTERM would, and wait for that."""
         self._server.should_exit = True

@@ -1,7 +1,11 @@
 """A client of server-sent events that hides nothing: ids, blank lines and the end are part of what it reports."""
 
 import json
+import socket
 from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from rest_framework_simplejwt.tokens import AccessToken
 
 from realtime.metrics import metrics
 
@@ -59,6 +63,18 @@ def notes(stream, count):
 def streams_open():
     """How many streams this process serves."""
     return int(metrics.subscribers.labels("sse")._value.get())
+
+
+def unread_stream(server, user, **query):
+    """A connection with a small window, from which nothing is read."""
+    address = urlsplit(server)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(10)
+    connection.connect((address.hostname, address.port))
+    query = urlencode({"token": str(AccessToken.for_user(user)), **query})
+    connection.sendall(f"GET /api/v1/stream?{query} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+    return connection
 
 
 def _lines(response):

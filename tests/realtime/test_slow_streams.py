@@ -1,18 +1,15 @@
 """A stream that is not read: given up with 4410, whole up to there, at nobody else's cost."""
 
 import re
-import socket
 import time
-from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
-from rest_framework_simplejwt.tokens import AccessToken
 
 from realtime import log
 from realtime.metrics import metrics
 from tests.realtime.conftest import ServerInAThread, bearer, tell, until_sequenced, wait_until
-from tests.realtime.stream import Stream, notes, streams_open
+from tests.realtime.stream import Stream, notes, streams_open, unread_stream
 
 pytestmark = pytest.mark.once
 
@@ -75,18 +72,6 @@ def ours(transactional_db):
 
 def closed(code):
     return metrics.closed.labels(str(code))._value.get()
-
-
-def unread_stream(server, user, **query):
-    """A connection with a small window, from which nothing is read."""
-    address = urlsplit(server)
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(10)
-    connection.connect((address.hostname, address.port))
-    query = urlencode({"token": str(AccessToken.for_user(user)), **query})
-    connection.sendall(f"GET /api/v1/stream?{query} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
-    return connection
 
 
 def read_all(connection):
