@@ -1,7 +1,8 @@
 """Making families and changing who belongs to them.
 
 Separate from the views because the rules (who may, never without an owner) must hold under one lock: two
-owners who demote each other at the same moment would otherwise both succeed.
+owners who demote each other at the same moment would otherwise both succeed. Each is one transaction, or a part of the
+caller's, who repeats what the database takes back (``writes``).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def last_owner() -> Conflict:
 
 def create_family(name: str, owner: User) -> Family:
     """Make a family with its first owner."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         access.hold_standing([owner.pk])
         if not User.objects.filter(pk=owner.pk, is_active=True).exists():
             raise NotFound
@@ -48,7 +49,7 @@ def create_family(name: str, owner: User) -> Family:
 
 def rename(family_id: UUID, name: str, *, by: User) -> Family:
     """Give the family another name. For owners and admins."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         family = _locked(family_id, by)
         _authorize(family, by)
         family.name = name
@@ -58,7 +59,7 @@ def rename(family_id: UUID, name: str, *, by: User) -> Family:
 
 def add(family_id: UUID, username: str, role: str, *, by: User) -> Membership:
     """Make a user a member, or an inactive one active again. For owners and admins; owners only by owners."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         found = User.objects.filter(username=username, is_active=True)
         family = _locked(family_id, by, *found.values_list("pk", flat=True))
         _authorize(family, by, role)
@@ -74,7 +75,7 @@ def change(
     family_id: UUID, user_id: UUID, *, by: User, role: str | None = None, is_active: bool | None = None
 ) -> Membership:
     """Give a member another role, or make the membership inactive or active. For owners and admins."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         family = _locked(family_id, by, user_id)
         membership = _member(family, user_id)
         role = membership.role if role is None else role
@@ -92,7 +93,7 @@ def change(
 
 def remove(family_id: UUID, user_id: UUID, *, by: User) -> None:
     """End a membership. For owners and admins, and for the member, who may leave."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         family = _locked(family_id, by, user_id)
         membership = _member(family, user_id)
         leaves = membership.user_id == by.pk and access.role_in(by, family.pk) is not None

@@ -13,6 +13,7 @@ _WRITTEN = {
     "400": "A list of messages for each field that is wrong, or `detail`.",
     "403": "You see it, but may not do this.",
     "409": "It would break a rule of families. Nothing was written.",
+    "503": "Others were changing the same rows all the while. Nothing was written: try again.",
 }
 
 

@@ -36,6 +36,7 @@ from accounts.serializers import (
     spend,
 )
 from accounts.throttles import SignInThrottle
+from accounts.writes import atomically
 from realtime.snapshots import SnapshotCursorMixin
 
 
@@ -125,15 +126,17 @@ class FamilyViewSet(
         return access.families_of(user).annotate(role=Subquery(own.values("role")))
 
     def perform_create(self, serializer: BaseSerializer[Family]) -> None:
-        made = members.create_family(serializer.validated_data["name"], signed_in(self.request))
-        serializer.instance = self.get_queryset().get(pk=made.pk)
+        name, user = serializer.validated_data["name"], signed_in(self.request)
+        serializer.instance = atomically(lambda: self._as_seen(members.create_family(name, user)))
 
     def perform_update(self, serializer: BaseSerializer[Family]) -> None:
         family = serializer.instance
         assert family is not None
-        name = serializer.validated_data.get("name", family.name)
-        members.rename(family.pk, name, by=signed_in(self.request))
-        serializer.instance = self.get_queryset().get(pk=family.pk)
+        name, user = serializer.validated_data.get("name", family.name), signed_in(self.request)
+        serializer.instance = atomically(lambda: self._as_seen(members.rename(family.pk, name, by=user)))
+
+    def _as_seen(self, family: Family) -> Family:
+        return self.get_queryset().get(pk=family.pk)
 
 
 _FAMILY = OpenApiParameter("family_id", UUID, OpenApiParameter.PATH)
@@ -165,20 +168,21 @@ class MemberViewSet(SnapshotCursorMixin, mixins.ListModelMixin, viewsets.Generic
     @extend_schema(parameters=[_FAMILY], request=NewMemberSerializer, responses={201: MemberSerializer})
     def create(self, request: Request, family_id: UUID) -> Response:
         """Add a user by name, or make an inactive member active again."""
-        given = self._given(NewMemberSerializer)
-        added = members.add(family_id, given["username"], given["role"], by=signed_in(request))
+        given, user = self._given(NewMemberSerializer), signed_in(request)
+        added = atomically(lambda: members.add(family_id, given["username"], given["role"], by=user))
         return Response(MemberSerializer(added).data, status=status.HTTP_201_CREATED)
 
     def partial_update(self, request: Request, family_id: UUID, user_id: UUID) -> Response:
         """Change a member's role, or make the membership inactive or active."""
-        given = self._given(MemberSerializer, partial=True)
-        changed = members.change(family_id, user_id, by=signed_in(request), **given)
+        given, user = self._given(MemberSerializer, partial=True), signed_in(request)
+        changed = atomically(lambda: members.change(family_id, user_id, by=user, **given))
         return Response(MemberSerializer(changed).data)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, family_id: UUID, user_id: UUID) -> Response:
         """Remove a member, or leave."""
-        members.remove(family_id, user_id, by=signed_in(request))
+        user = signed_in(request)
+        atomically(lambda: members.remove(family_id, user_id, by=user))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _given(self, serializer_class: type[BaseSerializer[Any]], *, partial: bool = False) -> dict[str, Any]:

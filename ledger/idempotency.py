@@ -24,7 +24,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.views import signed_in
-from ledger.api.writes import atomically
+from accounts.writes import atomically
 from ledger.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"

@@ -19,10 +19,10 @@ from rest_framework.response import Response
 
 from accounts.access import families_of, hold_roles
 from accounts.models import User
+from accounts.writes import atomically
 from ledger import access, payloads
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.targets import MAY_NOT_MANAGE, check_referred, hold_family, require, writable_family
-from ledger.api.writes import atomically
 from ledger.filters import AccountFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Account, AccountShare

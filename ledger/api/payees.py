@@ -17,11 +17,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import families_of, may_write
+from accounts.writes import atomically
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.errors import Conflict
 from ledger.api.targets import found, hold, hold_family, require, writable_family
-from ledger.api.writes import atomically
 from ledger.filters import PayeeFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Payee

@@ -19,11 +19,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import may_write
+from accounts.writes import atomically, persistently
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
 from ledger.api.targets import check_referred, hold, hold_family, require, writable_family
-from ledger.api.writes import atomically, persistently
 from ledger.filters import RuleFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Payee, Rule

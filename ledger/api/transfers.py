@@ -13,11 +13,11 @@ from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.writes import atomically
 from ledger import access
 from ledger.api.base import LedgerViewSet, StrictSerializer
 from ledger.api.fields import MoneyField
 from ledger.api.targets import exact, require, writable_account
-from ledger.api.writes import atomically
 from ledger.filters import TransferFilter
 from ledger.idempotency import Answer, keyed, once
 from ledger.models import Transaction, Transfer

@@ -11,7 +11,7 @@ import pytest
 from django.db import OperationalError, connections, transaction
 from django.db.models import F
 
-from ledger.api import writes
+from accounts import writes
 from ledger.models import Account, Balance, Transaction
 
 

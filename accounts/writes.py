@@ -1,7 +1,7 @@
 """One request's change as one transaction, tried again when the database took it back.
 
-Separate because every endpoint that writes goes through it, and because a retry is right only for the whole of a
-transaction, never for a part.
+Separate because every endpoint that changes a family or its ledger goes through it, whichever app's it is, and because
+a retry is right only for the whole of a transaction, never for a part.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Busy(APIException):
     """Others were changing the same rows all the while; nothing was written."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = _("The ledger is busy with other changes to the same rows. Nothing was written: try again.")
+    default_detail = _("Others were changing the same rows all the while. Nothing was written: try again.")
     default_code = "busy"
     wait = 1  # seconds, as Retry-After
 
