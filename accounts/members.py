@@ -38,8 +38,7 @@ def last_owner() -> Conflict:
 def create_family(name: str, owner: User) -> Family:
     """Make a family with its first owner."""
     with transaction.atomic(savepoint=False):
-        access.hold_standing([owner.pk])
-        if not User.objects.filter(pk=owner.pk, is_active=True).exists():
+        if _held(User.objects.filter(pk=owner.pk, is_active=True)) is None:
             raise NotFound
         _room_for_family(owner)
         family = Family.objects.create(name=name)
@@ -63,7 +62,9 @@ def add(family_id: UUID, username: str, role: str, *, by: User) -> Membership:
         found = User.objects.filter(username=username, is_active=True)
         family = _locked(family_id, by, *found.values_list("pk", flat=True))
         _authorize(family, by, role)
-        user = _held_user(family, found)
+        user = _held_newcomer(family, found)
+        if user is None:
+            raise ValidationError({"username": [_("There is no active user of that name.")]})
         membership = Membership.objects.filter(family=family, user=user).first()
         if membership is not None and membership.is_active:
             raise Conflict(_("This user is a member already."), "already_member")
@@ -84,6 +85,7 @@ def change(
         if not is_active or role != Role.OWNER:
             _keep_an_owner(membership)
         if is_active and not membership.is_active:
+            _held_newcomer(family, User.objects.filter(pk=user_id))
             _room_for_family(membership.user)
             return _join(family, membership.user, role, membership)
         membership.role, membership.is_active = role, is_active
@@ -116,16 +118,19 @@ def _locked(family_id: UUID, by: User, *user_ids: UUID) -> Family:
     return family
 
 
-def _held_user(family: Family, found: QuerySet[User]) -> User:
-    """The user, held: who deletes them, or has begun to, comes before this or after it."""
+def _held_newcomer(family: Family, found: QuerySet[User]) -> User | None:
+    """The user who is to come to the family, held: who deletes them comes before this or after it."""
     user = found.first()
-    if user is not None:
-        # In the order of who deletes them: the membership, which is held, what it shows, and only then the user.
-        access.topics_through(user, family.pk)
-        user = found.filter(pk=user.pk).select_for_update(no_key=True).first()
     if user is None:
-        raise ValidationError({"username": [_("There is no active user of that name.")]})
-    return user
+        return None
+    # In the order of who deletes them: the membership, which is held, what it shows, and only then the user.
+    access.topics_through(user, family.pk)
+    return _held(found.filter(pk=user.pk))
+
+
+def _held(users: QuerySet[User]) -> User | None:
+    """The user, for nobody else: of two families that they come to at once, the later one counts the earlier."""
+    return users.select_for_update(no_key=True).first()
 
 
 def _authorize(family: Family, by: User, *roles: str) -> None:
@@ -168,5 +173,6 @@ def _join(family: Family, user: User, role: str, membership: Membership | None) 
 
 
 def _room_for_family(user: User) -> None:
-    if access.families_of(user).count() >= MAX_FAMILIES:
+    """Refuse a user, who is held, whose families are as many as can be. Who cannot sign in may again, some day."""
+    if Membership.objects.filter(user=user.pk, is_active=True).count() >= MAX_FAMILIES:
         raise Conflict(_("This user is in as many families as one can be."), "too_many_families")
