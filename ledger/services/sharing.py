@@ -135,10 +135,12 @@ def shared(share: AccountShare) -> None:
 
     Raises TooManyShares for a user whom others have given ``MOST_SHARED_WITH`` accounts already.
     """
+    account = _held_account(share)
+    _hold(User.objects.filter(pk=share.user_id))  # of two shares at once, the later one counts the earlier
     others = AccountShare.objects.filter(user=share.user_id).exclude(pk=share.pk)
     if others.count() >= MOST_SHARED_WITH:
         raise TooManyShares(_("This user is shown as many accounts of others as one can be: take one back first."))
-    if not access.sees_as_member(share.user_id, _held_account(share)):
+    if not access.sees_as_member(share.user_id, account):
         events.account_rights_changed(share.account_id, gained=[share.user_id])
     _touch(share)
 

@@ -19,7 +19,7 @@ from accounts.sessions import sign_out
 from accounts.topics import family_topic
 from config.services.waiting import wait_until
 from ledger.models import Account, AccountShare, Payee, Transaction
-from tests.ledger.test_rights_at_once import Change, delete_user, join, join_by_invitation, said_of, share
+from tests.ledger.test_rights_at_once import Change, delete_user, join, join_by_invitation, said_of
 from tests.realtime.concurrently import PATIENCE, beside, how_many_wait
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("two_writers")]
@@ -72,9 +72,8 @@ def writes(family: Family, account: Account, user: User) -> None:
     Transaction.objects.create(account=account, amount=Decimal(-1), created_by=user)
 
 
-@pytest.mark.parametrize("gains", [join, share])
 def test_what_comes_to_be_theirs_as_a_user_is_deleted_is_not_waited_for_with_the_user_in_hand(
-    gains: Change, family: Family, account: Account, charlie: User
+    family: Family, account: Account, charlie: User
 ) -> None:
     begun, gained, written, over = Event(), Event(), Event(), Event()
 
@@ -93,7 +92,7 @@ def test_what_comes_to_be_theirs_as_a_user_is_deleted_is_not_waited_for_with_the
             sign_out(charlie.pk)
             begun.set()
             until_waiting(1)
-            with beside(lambda: gains(family, account, charlie)) as came:
+            with beside(lambda: join(family, account, charlie)) as came:
                 came.result(PATIENCE)
             gained.set()
             assert written.wait(PATIENCE)
