@@ -8,12 +8,13 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts.members import last_owner
+from accounts.members import last_owner, owners_of
 from accounts.models import Family, Membership, Role, User
 from accounts.passwords import PasswordForm
-from realtime.versioned_admin import SHOWN, VersionedAdmin, VersionedForm
+from realtime.versioned_admin import SHOWN, STALE, Moved, VersionedAdmin, VersionedForm
 
 # Their stock pages show whole refresh tokens, good for signing in as anybody.
 for shown in (OutstandingToken, BlacklistedToken):
@@ -61,3 +62,12 @@ class FamilyAdmin(VersionedAdmin, admin.ModelAdmin[Family]):
     list_display = ["name", "created_at"]
     search_fields = ["name"]
     inlines = [MembershipInline]
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the members, unless what was changed of them leaves no owner.
+
+        The forms looked before the family was held, which it is since it was saved. Over REST it is held first.
+        """
+        super().save_related(request, form, formsets, change)
+        if any(formset.has_changed() for formset in formsets) and not owners_of(form.instance.pk).exists():
+            raise Moved(STALE)

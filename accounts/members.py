@@ -35,6 +35,11 @@ def last_owner() -> Conflict:
     return Conflict(_("A family keeps an active owner. Make somebody else owner first."), "last_owner")
 
 
+def owners_of(family_id: UUID) -> QuerySet[Membership]:
+    """The family's owners who can sign in."""
+    return Membership.objects.filter(family=family_id, role=Role.OWNER, is_active=True, user__is_active=True)
+
+
 def create_family(name: str, owner: User) -> Family:
     """Make a family with its first owner."""
     with transaction.atomic(savepoint=False):
@@ -155,10 +160,7 @@ def _keep_an_owner(membership: Membership) -> None:
     """Refuse to go on when ``membership`` is the family's last owner who can sign in."""
     if not (membership.role == Role.OWNER and membership.is_active):
         return
-    others = Membership.objects.filter(
-        family=membership.family_id, role=Role.OWNER, is_active=True, user__is_active=True
-    ).exclude(pk=membership.pk)
-    if not others.exists():
+    if not owners_of(membership.family_id).exclude(pk=membership.pk).exists():
         raise last_owner()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
@@ -166,3 +167,16 @@ def test_a_password_is_still_refused_and_taken_away_on_its_page(staff, bob):
     taken = staff.post(page, {"usable_password": "false", "unset-password": "on"})
     bob.refresh_from_db()
     assert (taken.status_code, bob.has_usable_password()) == (302, False)
+
+
+def test_a_family_whose_owner_cannot_sign_in_is_renamed_by_who_may_not_see_its_members(alice, family, make_user):
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    stan = make_user("stan", is_staff=True)
+    stan.user_permissions.set(Permission.objects.filter(codename__in=["view_family", "change_family"]))
+    client = Client()
+    client.force_login(stan)
+
+    answer = client.post(change_page(family), {"name": "Muller", "shown_version": family.version})
+
+    assert answer.status_code == 302
+    assert Family.objects.get().name == "Muller"
