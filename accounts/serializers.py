@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.serializers import TokenObtainPairSerializer
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken
@@ -60,7 +63,8 @@ class SignInSerializer(TokenObtainPairSerializer):
 
     @classmethod
     def get_token(cls, user: User) -> RefreshToken:  # type: ignore[override]
-        return issue(user)
+        with _refusing_the_deleted():
+            return issue(user)
 
 
 class RefreshTokenSerializer(serializers.Serializer[Any]):
@@ -81,10 +85,19 @@ class RefreshSerializer(RefreshTokenSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         checked = super().validate(attrs)
-        with transaction.atomic():
+        with _refusing_the_deleted(), transaction.atomic():
             spend(checked["token"])
             fresh = issue(checked["user"])
         return {"access": str(fresh.access_token), "refresh": str(fresh)}
+
+
+@contextmanager
+def _refusing_the_deleted() -> Iterator[None]:
+    """Refuse who was deleted after they were looked for: only as it commits the database says that they are gone."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise AuthenticationFailed from error
 
 
 def spend(token: RefreshToken) -> None:
