@@ -162,7 +162,8 @@ class Condition(models.Model):
     name = models.CharField(_("name"), max_length=160, primary_key=True)
     kind = models.CharField(_("kind"), max_length=32)
     severity = models.CharField(_("severity"), max_length=8)
-    message = models.TextField(_("message"))
+    message = models.TextField(_("message"))  # as it was told, in English
+    value = models.FloatField(_("value"), null=True)  # when it began; null: before there was this
     process = models.CharField(_("process"), max_length=100, blank=True)
     since = models.DateTimeField(_("since"), auto_now_add=True)
     until = models.DateTimeField(_("until"))

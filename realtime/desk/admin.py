@@ -26,6 +26,7 @@ from msgspec import to_builtins
 
 from realtime.conf import conf
 from realtime.desk import trail, watch
+from realtime.desk.alarms import GONE, KINDS, OVER
 from realtime.desk.connections import Answer, Close, Place, Question, together
 from realtime.desk.pages import desk_data, is_alone
 from realtime.hubs import hub
@@ -77,7 +78,14 @@ class OperationsAdmin(_ModelAdmin):
 
     def operations_page(self, request: HttpRequest) -> HttpResponse:
         """Figures of all processes, as they are told."""
-        return self._page(request, "operations", _("Operations"), SEE, conditions=watch.standing()[:50])
+        return self._page(
+            request,
+            "operations",
+            _("Operations"),
+            SEE,
+            conditions=[(condition, watch.message_of(condition)) for condition in watch.standing()[:50]],
+            alert_words={"over": OVER, "gone": GONE, **{kind.name: kind.words for kind in KINDS}},
+        )
 
     def connections_page(self, request: HttpRequest) -> HttpResponse:
         """Who is connected. The rows come by ``connections_data``."""
@@ -202,8 +210,9 @@ def _asked(view: View, *rights: str) -> Any:
             return JsonResponse({"detail": gettext("You may not do this.")}, status=403)
         try:
             return await view(request)
-        except ProtocolError as refusal:  # this process has not heard of the log yet, or ends
-            return JsonResponse({"detail": refusal.message}, status=refusal.http_status)
+        except ProtocolError as refusal:
+            words = gettext("This process has not heard of the log yet, or ends. Try again shortly.")
+            return JsonResponse({"detail": words}, status=refusal.http_status)
 
     return guarded
 

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from django.utils.translation import gettext_lazy as _
 
 from realtime.conf import conf
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 Severity = Literal["warning", "error"]
 
@@ -23,8 +28,15 @@ class Kind:
     shared: bool
     """It is the same seen from every process, so one of them says it."""
     threshold: Callable[[], float]
-    message: str
+    words: StrPromise
 
+    def message(self, value: float) -> str:
+        """What is said of it, in the language of who reads."""
+        return self.words.format(value=f"{value:.0f}")
+
+
+OVER = _("It is over: {kind}.")
+GONE = _("The process that said so is silent, so it counts as over: {kind}.")
 
 KINDS = (
     Kind(
@@ -32,35 +44,35 @@ KINDS = (
         "error",
         False,
         lambda: conf.ALERT_LAG,
-        "A process is {value:.0f} entries behind the log: its clients hear late. Look at its load and its database.",
+        _("A process is {value} entries behind the log: its clients hear late. Look at its load and its database."),
     ),
     Kind(
         "outbox_age",
         "error",
         True,
         lambda: conf.ALERT_OUTBOX,
-        "An event has waited {value:.0f} s for its place: nobody sequences, or a transaction was open for so long.",
+        _("An event has waited {value} s for its place: nobody sequences, or a transaction was open for so long."),
     ),
     Kind(
         "announcer_drops",
         "warning",
         False,
         lambda: conf.ALERT_DROPS,
-        "A process dropped {value:.0f} announcements in a minute: others hear at their tick. Look at Redis.",
+        _("A process dropped {value} announcements in a minute: others hear at their tick. Look at Redis."),
     ),
     Kind(
         "errors",
         "warning",
         False,
         lambda: conf.ALERT_ERRORS,
-        "A process had {value:.0f} errors in a minute. Its log says which.",
+        _("A process had {value} errors in a minute. Its log says which."),
     ),
     Kind(
         "slow_clients",
         "warning",
         False,
         lambda: conf.ALERT_SLOW,
-        "{value:.0f} clients of a process do not take what they are sent. Look at the network between.",
+        _("{value} clients of a process do not take what they are sent. Look at the network between."),
     ),
 )
 

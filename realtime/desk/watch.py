@@ -10,24 +10,27 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import override
 
 from realtime import events, log
 from realtime.conf import conf
-from realtime.desk.alarms import KINDS, Alarms, Kind, Turn
+from realtime.desk.alarms import GONE, KINDS, OVER, Alarms, Kind, Turn
 from realtime.metrics import errors_so_far, metrics, total
 from realtime.models import Condition
 from realtime.threads import run_db
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
 logger = logging.getLogger("realtime.watch")
 
 LEASE = 6  # looks for which the word of a process that something is wrong holds
-OVER = "It is over: {kind}."
-GONE = "The process that said so is silent, so it counts as over: {kind}."
 
 
 class Watch:
@@ -84,6 +87,14 @@ def standing() -> QuerySet[Condition]:
     return Condition.objects.using(log.database()).filter(until__gte=timezone.now()).order_by("since")
 
 
+def message_of(condition: Condition) -> str:
+    """What is said of a condition, in the language of who reads; of a kind that is not known here as it was told."""
+    kind = next((kind for kind in KINDS if kind.name == condition.kind), None)
+    if kind is None or condition.value is None:
+        return condition.message
+    return kind.message(condition.value)
+
+
 def _counters() -> tuple[float, float]:
     return total(metrics.announcements, outcome="dropped"), errors_so_far()
 
@@ -112,10 +123,13 @@ def _tell(process: str, turns: Sequence[Turn], on: frozenset[str]) -> None:
 def _begin(process: str, turn: Turn) -> None:
     using = log.database()
     kind, value = turn.kind, round(turn.value, 2)
+    with override(None):  # what is told is English: nobody on a socket has asked for a language
+        message = kind.message(value)
     fields = {
         "kind": kind.name,
         "severity": kind.severity,
-        "message": kind.message.format(value=value),
+        "message": message,
+        "value": value,
         "process": "" if kind.shared else process,
         "until": _lease(),
     }
@@ -126,14 +140,16 @@ def _begin(process: str, turn: Turn) -> None:
             events.alert(kind.name, kind.severity, row.message, told, using=using)
 
 
-def _end(name: str, words: str, told: Mapping[str, object]) -> None:
+def _end(name: str, words: StrPromise, told: Mapping[str, object]) -> None:
     using = log.database()
     with transaction.atomic(using=using):
         rows = Condition.objects.using(using)
         kind = rows.filter(name=name).values_list("kind", flat=True).first()
         ended, _ = rows.filter(name=name).delete()
         if kind is not None and ended:  # else another process has said it
-            events.alert(kind, "info", words.format(kind=kind), told, using=using)
+            with override(None):
+                message = words.format(kind=kind)
+            events.alert(kind, "info", message, told, using=using)
 
 
 def _name(kind: Kind, process: str) -> str:

@@ -84,6 +84,22 @@ def test_an_alert_comes_to_the_open_page_and_is_marked_when_it_is_over(
     expect(page.locator("#alerts li[data-severity=over]")).to_contain_text("4321 entries")
 
 
+def test_an_alert_is_said_in_the_readers_language(admin: User, sit_down: SitDown, settings: Settings) -> None:
+    settings.REALTIME = {**settings.REALTIME, "ALERT_INTERVAL": 60.0}
+    page = sit_down(admin, locale="zh-CN").page
+    page.goto(OPERATIONS)
+    expect(page.locator("#desk-line")).to_have_attribute("data-state", "live")
+    kind = KINDS[0]
+
+    _tell("far:1", [Turn(kind, 4321.4, begins=True)], frozenset())
+    expect(page.locator("#alerts li[data-severity=error] span")).to_contain_text("落后日志 4321 条")
+    page.reload()
+    expect(page.locator("#alerts li[data-severity=error] span")).to_contain_text("落后日志 4321 条")
+    _tell("far:1", [Turn(kind, 0.0, begins=False)], frozenset())
+
+    expect(page.locator("#alerts li[data-severity=info] span")).to_have_text("已恢复：follower_lag。")
+
+
 def test_a_line_that_carries_nothing_ephemeral_is_given_the_figures_by_asking(
     admin: User, alice: User, account: Account, server: LiveServer, sit_down: SitDown
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,9 +14,12 @@ from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 from pytest_django import Settings
 
 from accounts.models import User
+from realtime.desk.alarms import KINDS, Turn
+from realtime.desk.watch import _tell
 from realtime.hub import Hub
 from realtime.models import Condition, Event
 from realtime.outbox import publish
@@ -97,12 +102,38 @@ def test_what_is_wrong_stands_on_the_page_from_the_first(admin: User, visit: Cal
 
     soon, past = (timezone.now() + timedelta(seconds=seconds) for seconds in (60, -60))
     for name, until in (("<b>now</b>", soon), ("over", past)):
-        Condition.objects.create(name=name, kind=name, severity="error", message=f"It is {name}", until=until)
+        Condition.objects.create(name=name, kind=name, severity="error", message=f"Wrong: {name}", until=until)
 
     text = visit(admin, OPERATIONS).content.decode()
 
-    assert "It is &lt;b&gt;now&lt;/b&gt;" in text
-    assert "It is over" not in text
+    assert "Wrong: &lt;b&gt;now&lt;/b&gt;" in text
+    assert "Wrong: over" not in text
+
+
+def test_what_is_wrong_is_said_in_the_readers_language_and_told_in_english(
+    admin: User, client: Client, settings: Settings
+) -> None:
+    settings.REALTIME = {**settings.REALTIME, "ALERT_INTERVAL": 60.0}
+    client.force_login(admin)
+    with translation.override("zh-hans"):  # the language of whoever looks after the process is nobody's who is told
+        for kind in KINDS:
+            _tell("far:1", [Turn(kind, 4321.0, begins=True)], frozenset())
+        _tell("far:1", [Turn(KINDS[1], 0.0, begins=False)], frozenset())
+
+    in_chinese = client.get(OPERATIONS, headers={"Accept-Language": "zh-CN"}).content.decode()
+    in_english = client.get(OPERATIONS, headers={"Accept-Language": "en"}).content.decode()
+
+    shown = re.findall(r'<li data-kind="(\w+)".*?<span>(.*?) \(far:1\)</span>', in_chinese)
+    assert {name for name, _ in shown} == {kind.name for kind in KINDS} - {"outbox_age"}
+    assert [words for _, words in shown if not re.search("[\u4e00-\u9fff].*4321|4321.*[\u4e00-\u9fff]", words)] == []
+    phrases = re.findall(r'<i data-phrase="alert-\w+">(.*?)</i>', in_chinese)
+    assert len(phrases) == len(KINDS) + 2
+    assert [words for words in phrases if not re.search("[\u4e00-\u9fff]", words)] == []
+    assert "A process is 4321 entries behind the log" in in_english
+    until_sequenced()
+    told = [json.loads(event.data)["message"] for event in Event.objects.filter(type="Alert")]
+    assert len(told) == len(KINDS) + 1
+    assert [words for words in told if not words.isascii()] == []
 
 
 def test_receipts_are_shown_to_who_may_see_receipts(staff: Callable[..., User], visit: Callable[..., Any]) -> None:
@@ -311,7 +342,9 @@ def test_a_process_that_ends_or_has_not_heard_of_the_log_says_so(
     monkeypatch.setattr(Hub, "ready", refuse)
     client.force_login(admin)
 
-    answer = client.get(path) if path == DATA else client.post(path, {"how": "user", "user": str(admin.pk)})
+    options = {"headers": {"Accept-Language": "zh-CN"}}
+    body = {"how": "user", "user": str(admin.pk)}
+    answer = client.get(path, **options) if path == DATA else client.post(path, body, **options)
 
     assert answer.status_code == 503
-    assert answer.json()["detail"]
+    assert re.search("[\u4e00-\u9fff]", answer.json()["detail"])

@@ -95,7 +95,8 @@ function tile(name, value, hint) {
 }
 
 /** Show an alert on top of those that came before. @param {any} told @param {string} at */
-function alert({ kind, severity, message }, at) {
+function alert(told, at) {
+  const { kind, severity } = told;
   const list = find("#alerts");
   for (const old of list.querySelectorAll(`[data-kind="${CSS.escape(kind)}"]`)) old.dataset.severity = "over";
   const item = document.createElement("li");
@@ -104,13 +105,20 @@ function alert({ kind, severity, message }, at) {
   time.dateTime = at;
   time.textContent = new Date(at).toLocaleTimeString(document.documentElement.lang || "en", { hour12: false });
   const text = document.createElement("span");
-  text.textContent = message;
+  text.textContent = sentence(told);
   const name = document.createElement("strong");
   name.textContent = kind;
   item.append(time, name, text);
   list.prepend(item);
   while (list.children.length > MOST_ALERTS) list.lastElementChild.remove();
   find("#no-alerts").hidden = true;
+}
+
+/** What an alert says, in the page's language; of a kind that the page does not know as it was told. @param {any} told */
+function sentence({ kind, severity, message, metrics: { process, value } }) {
+  const name = `alert-${severity !== "info" ? kind : process ? "over" : "gone"}`;
+  const words = phrase(name, { kind, value: Math.round(value) });
+  return words === name ? message : words;
 }
 
 /** @param {Record<string, number>} parts */
