@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connections, models, router, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models, router, transaction
 
 
 def keep(rows: models.QuerySet[Any]) -> set[Any]:
@@ -38,12 +38,20 @@ def hold_behind(
     locked = rows.using(using).order_by("pk").select_for_update(of=("self",), no_key=not to_delete)
     while True:
         held = set(hold())
-        before = transaction.savepoint(using)
+        before = savepoint(using)
         list(locked.values_list("pk"))
         if held.issuperset(look()):
             transaction.savepoint_commit(before, using)
             return
         transaction.savepoint_rollback(before, using)
+
+
+def savepoint(using: str | None = None) -> str:
+    """A place in the open transaction to which locks can be let go of, by ``transaction.savepoint_rollback``."""
+    # Of the connection, since Django 5.2 and 6.1 have no name for it in common in ``transaction``.
+    before = connections[using or DEFAULT_DB_ALIAS].savepoint()
+    assert before is not None, "each database that this runs on has savepoints"
+    return before
 
 
 def _share(rows: models.QuerySet[Any], strength: str) -> set[Any]:

@@ -31,6 +31,7 @@ from ledger.money import MAX_DIGITS
 from ledger.serializers import RuleRunSerializer, RuleSerializer
 from ledger.services import rules
 from ledger.services.sharing import hold_accounts
+from realtime.holding import savepoint
 
 MOST_PRIORITY = 1_000_000
 
@@ -120,7 +121,7 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, LedgerViewSe
         while True:
             held.add(row.account_id)
             self._hold_rights(row.family_id, *held)
-            before = transaction.savepoint()
+            before = savepoint()
             hold(row, to_delete=to_delete)
             row = self._writable_row()
             if row.account_id in held:
