@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from threading import Event as Flag
 from typing import Any
 
 import pytest
@@ -91,23 +90,44 @@ def test_the_floor_has_risen_for_everyone_before_anything_goes() -> None:
 
 
 def test_a_page_that_lacks_something_shows_a_floor_above_where_it_began() -> None:
-    fill(60)
-    backdate(50)
-    pruned = Flag()
+    fill(20)
+    backdate(15)
+    pages: list[str] = []
 
-    def read_all_the_time() -> list[str]:
-        pages = []
-        while not pruned.is_set():
-            page = log.read(0)
-            whole = [entry.position for entry in page.entries] == list(range(1, 61))
-            pages.append("whole" if whole else "announced" if page.head.floor > 0 else "silent")
-        return pages
+    def look(execute: Any, *args: Any) -> Any:
+        pages.extend(all_at_once([page_from_the_start]))
+        return execute(*args)
 
-    def prune_slowly() -> None:
-        with override_settings(REALTIME={"PRUNE_BATCH": 1}):
-            prune()
-        pruned.set()
+    with connection.execute_wrapper(look), override_settings(REALTIME={"PRUNE_BATCH": 1}):
+        assert prune() == 14
+    pages.append(page_from_the_start())
 
-    pages, _ = all_at_once([read_all_the_time, prune_slowly])
+    assert set(pages) == {"whole", "announced"}
+    assert pages.count("announced") >= 14, "there was a look after each that went"
 
-    assert "silent" not in pages
+
+@pytest.mark.parametrize(("before", "seen"), [(1, "announced"), (2, "whole")])
+def test_a_page_may_be_pruned_before_each_of_its_own_looks_at_the_log(before: int, seen: str) -> None:
+    fill(20)
+    backdate(15)
+    looks: list[str] = []
+
+    def prune_first(execute: Any, sql: str, *args: Any) -> Any:
+        looks.append(sql)
+        if len(looks) == before:
+            assert all_at_once([prune]) == [14]
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(prune_first):
+        page = page_from_the_start()
+
+    assert page == seen
+    assert len(looks) == 2, "there is no moment between two looks that was not tried"
+
+
+def page_from_the_start() -> str:
+    """How a page of a log of twenty looks to who had nothing yet."""
+    page = log.read(0)
+    if [entry.position for entry in page.entries] == list(range(1, 21)):
+        return "whole"
+    return "announced" if page.head.floor > 0 else "silent"
