@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import pytest
 from channels.layers import channel_layers
-from django.utils import timezone
+from django.db import transaction
 
 from config.env import BASE_DIR
 from config.services.redis import RedisServer
 from realtime import log
 from realtime.announcer import MESSAGE_TYPE
 from realtime.conf import conf
-from realtime.models import Event, Outgoing
+from realtime.models import Event, LogHead, Outgoing
 from realtime.protocol.entry import decode_batch
 from realtime.seal import unseal
-from realtime.topics import topic
 from tests.live import variables
-from tests.realtime.concurrently import PATIENCE, all_at_once
+from tests.realtime.concurrently import PATIENCE, all_at_once, beside
 from tests.realtime.growing import all_numbers
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-GLOBAL = topic("global")
 
 # What a process is given to say goodbye is a matter of how fast the machine is, and none of these tests.
 PATIENT = {
@@ -37,17 +36,28 @@ PATIENT = {
     "TEST_REALTIME": json.dumps({"EXIT_GRACE": PATIENCE, "ANNOUNCE_TIMEOUT": PATIENCE}),
 }
 
+SHELL = [sys.executable, str(BASE_DIR / "manage.py"), "shell", "-v", "0", "-c"]
+
 
 def run(code: str, *, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
     """Run a program of the project's own shell on the test database; it must end well."""
-    command = [sys.executable, str(BASE_DIR / "manage.py"), "shell", "-v", "0", "-c", code]
     done = subprocess.run(
-        command, env=variables(**PATIENT), capture_output=True, text=True, timeout=timeout, check=False
+        [*SHELL, code], env=variables(**PATIENT), capture_output=True, text=True, timeout=timeout, check=False
     )
     # Many at one head: who waits too long for it says so, and goes on.
     complaints = [line for line in done.stderr.splitlines() if "sequencing failed, will be tried again" not in line]
     assert (done.returncode, complaints) == (0, [])
     return done
+
+
+@contextmanager
+def started(code: str) -> Iterator[subprocess.Popen[str]]:
+    """A program of the project's own shell on the test database, which is not there any more after the block."""
+    with subprocess.Popen([*SHELL, code], env=variables(**PATIENT), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_process_that_ends_at_once_has_sequenced_what_it_committed(sleeping_relay: None) -> None:
@@ -153,10 +163,45 @@ def test_several_processes_write_and_sequence_one_log(sleeping_relay: None) -> N
         assert [turn for by, turn in all_numbers() if by == writer] == list(range(30))
 
 
-def test_what_was_left_by_a_killed_process_is_found_by_a_look_without_a_lock() -> None:
-    waiting = Outgoing.objects.create(
-        event_id=UUID(int=1), type="Note", topics=GLOBAL, data="{}", timestamp=timezone.now()
-    )
+KILLED = """
+import time
+from django.db import transaction
+from realtime import log
+from realtime.outbox import publish
+from realtime.topics import topic
 
-    assert log.waiting() == waiting.pk
-    assert log.waiting(waiting.pk) is None
+def get_no_further(*args):
+    print("committed", flush=True)
+    time.sleep(3600)
+
+log.sequence = get_no_further
+with transaction.atomic():
+    publish("Note", {"n": 1}, to=[topic("global")])
+time.sleep(3600)
+"""
+
+
+def test_what_was_left_by_a_killed_process_is_found_by_a_look_without_a_lock(sleeping_relay: None) -> None:
+    log.head()  # which makes it, where there is none yet
+    with started(KILLED) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "committed\n"
+        process.kill()
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+
+    found, none_behind = while_the_head_is_held(lambda: (oldest := log.waiting(), log.waiting(oldest or 0)))
+
+    assert found == Outgoing.objects.get().pk
+    assert none_behind is None
+    assert all_numbers() == []
+    assert log.sequence() is not None
+    assert all_numbers() == [1]
+
+
+def while_the_head_is_held(look: Callable[[], Any]) -> Any:
+    """What ``look`` returns while another holds the head; on SQLite, where rows have no locks, the whole database."""
+    held = threading.Event()
+    with beside(lambda: held.wait(PATIENCE) and look()) as looked, transaction.atomic():
+        LogHead.objects.select_for_update().get()
+        held.set()
+        return looked.result(PATIENCE)
