@@ -170,16 +170,18 @@ async def test_a_member_that_fails_in_a_slice_is_sent_away_and_costs_the_others_
     assert not any(house.hub.has(bad) for bad in members[2:4])
 
 
-async def test_the_member_hears_of_what_its_client_did_not_take_at_once() -> None:
+@pytest.mark.parametrize("told", ["a", "ab"], ids=["served alike", "served on its own"])
+async def test_the_member_hears_of_what_its_client_did_not_take_at_once(told: str) -> None:
     house = House(stride=64)
-    swift, slow, replayed = (house.member("a", wired=True) for _ in range(3))
+    swift, slow = (house.member("a", "b", wired=True) for _ in range(2))
     assert slow.wire is not None
     slow.wire.unsent = 5
 
-    house.tell("a")
+    house.tell(*told)
 
-    assert slow.said == [1, ("lagging", len(Frame(house.entries[0], EPOCH).wire))]
-    assert swift.said == replayed.said == [1]
+    numbers = list(range(1, len(told) + 1))
+    assert slow.said == [*numbers, ("lagging", sum(len(Frame(entry, EPOCH).wire) for entry in house.entries))]
+    assert swift.said == numbers
 
 
 async def test_what_is_ephemeral_comes_in_slices_too_and_only_to_who_is_still_there(slices: None) -> None:
