@@ -1,8 +1,11 @@
 """Polls that are refused, on a real server: why, and when to come back."""
 
+from types import SimpleNamespace
+
 import pytest
 from django.db import OperationalError
 from django.test import Client
+from rest_framework.throttling import UserRateThrottle
 
 from accounts.sessions import sign_out
 from accounts.topics import family_topic
@@ -59,12 +62,24 @@ def test_a_limit_is_a_number(refusal, alice, limit):
     assert refusal("/api/v1/events", alice, limit=limit) == (400, "invalid_data")
 
 
-def test_a_poll_too_many_is_told_when_to_come_back(http, alice, settings, monkeypatch):
-    monkeypatch.setattr("rest_framework.throttling.UserRateThrottle.allow_request", lambda *args: False)
-    monkeypatch.setattr("rest_framework.throttling.UserRateThrottle.wait", lambda *args: 12.3)
+def test_a_poll_too_many_is_told_when_to_come_back(http, alice, bob, settings, monkeypatch):
+    def at(second):
+        monkeypatch.setattr(UserRateThrottle, "timer", staticmethod(lambda: 600_000.0 + second))
 
-    refused = http.get("/api/v1/events", headers=bearer(alice))
+    def poll(user):
+        return http.get("/api/v1/events", headers=bearer(user))
 
+    at(0)
+    most = int(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]["user"].removesuffix("/min"))
+    for _ in range(most - 1):
+        assert UserRateThrottle().allow_request(SimpleNamespace(user=alice), None)
+    at(47.7)
+
+    last, refused, others = poll(alice), poll(alice), poll(bob)
+    at(60)
+    later = poll(alice)
+
+    assert (last.status_code, others.status_code, later.status_code) == (200, 200, 200)
     assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
     assert refused.headers["retry-after"] == "13"
 
