@@ -52,8 +52,8 @@ def name_test_database(config: dict[str, Any]) -> None:
 
 
 def database() -> str:
-    """Return which database this run is on."""
-    return os.environ.get("TEST_DATABASE", POSTGRESQL)
+    """Return which database this run is on: PostgreSQL where nothing is said, or the empty text."""
+    return os.environ.get("TEST_DATABASE") or POSTGRESQL
 
 
 def _database_url() -> str:

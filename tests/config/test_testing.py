@@ -7,6 +7,7 @@ import pytest
 from config import env
 from config.launch import testing
 from config.launch.testing import Tally
+from tests import servers
 from tests.contract.other_servers import OTHER_SERVERS
 
 REPORT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" errors="1" failures="2" skipped="3" tests="10"
@@ -76,3 +77,17 @@ def test_nox_knows_every_other_server() -> None:
     noxfile = (env.BASE_DIR / "noxfile.py").read_text()
 
     assert all(f'"{name}"' in noxfile for name in OTHER_SERVERS)
+
+
+@pytest.mark.parametrize(
+    ("said", "database"),
+    [(None, servers.POSTGRESQL), ("", servers.POSTGRESQL), (servers.SQLITE, servers.SQLITE)],
+)
+def test_a_run_on_no_database_in_particular_is_one_on_postgresql(
+    said: str | None, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEST_DATABASE", raising=False)
+    if said is not None:
+        monkeypatch.setenv("TEST_DATABASE", said)
+
+    assert servers.database() == database
