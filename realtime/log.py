@@ -1,4 +1,4 @@
-"""The log: the one order of events. All queries on it stand here, and nowhere else.
+"""The log: the one order of events. What is asked of it, what it is given, and the lock of its head stand here.
 
 Positions are given in a transaction of their own, under the lock of one row, so they become visible in order:
 whoever reads ``position > n`` never misses a late commit.
@@ -232,7 +232,7 @@ def sequence(horizon: Horizon | None = None, limit: int | None = None) -> Batch 
     using = database()
     limit = limit or conf.SEQUENCE_BATCH
     with transaction.atomic(using=using, durable=True):
-        now = _locked_head(using, bounded=True)
+        now = locked_head(using, bounded=True)
         if horizon is not None:
             horizon.observe(connections[using])
         rows, taken = place(connections[using], now.position, horizon.id if horizon else 0, limit)
@@ -241,32 +241,25 @@ def sequence(horizon: Horizon | None = None, limit: int | None = None) -> Batch 
     return Batch(now.epoch, rows[0][0], rows[-1][0], entries(rows), now.check) if rows else None
 
 
-def prune(before: datetime) -> int:
-    """Drop events older than ``before`` and return how many went. Acknowledged delivery keeps its own until expiry.
+def locked_head(using: str, *, bounded: bool = False) -> Head:
+    """The head, held until the transaction ends; ``bounded``, it is neither waited for nor kept beyond HEAD_TIMEOUT.
 
-    The floor rises in a commit of its own before anything goes, so a replay under way sees it and resets.
+    Where there is none yet, the one that comes second waits too.
     """
-    using = database()
-    old = (
-        Event.objects.using(using).filter(timestamp__lt=before).order_by("-position").values_list("position", flat=True)
-    )
-    with transaction.atomic(using=using, durable=True):
-        now = _locked_head(using)
-        # Times come from many clocks: only what lies below every younger entry goes.
-        young = Event.objects.using(using).filter(timestamp__gte=before).order_by("position")
-        first_young = young.values_list("position", flat=True).first()
-        floor = min(first_young - 1 if first_young else now.position, old.first() or 0)
-        if floor <= now.floor:
-            return 0
-        LogHead.objects.using(using).filter(pk=1).update(floor=floor)
-    return _delete_below(floor, using)
+    lock = " FOR UPDATE" if connections[using].features.has_select_for_update else ""
+    before = _bounds(using) if bounded else ()
+    if (found := _asked(using, lock=lock, before=before)) is None:
+        _first_head(using)  # somebody else's, perhaps: read, but not held
+        found = _asked(using, lock=lock)
+    assert found is not None
+    return found
 
 
 def new_epoch() -> str:
     """Begin another history, after a restore that took committed events away: every cursor becomes a Reset."""
     using, name = database(), new_epoch_name()
     with transaction.atomic(using=using, durable=True):
-        _locked_head(using)
+        locked_head(using)
         LogHead.objects.using(using).filter(pk=1).update(epoch=name)
     return name
 
@@ -291,17 +284,6 @@ def _first_head(using: str) -> Head:
     return Head(row.epoch, row.position, row.check_bits, row.floor)
 
 
-def _locked_head(using: str, *, bounded: bool = False) -> Head:
-    """The head, held until the transaction ends. Where there is none yet, the one that comes second waits too."""
-    lock = " FOR UPDATE" if connections[using].features.has_select_for_update else ""
-    before = _bounds(using) if bounded else ()
-    if (found := _asked(using, lock=lock, before=before)) is None:
-        _first_head(using)  # somebody else's, perhaps: read, but not held
-        found = _asked(using, lock=lock)
-    assert found is not None
-    return found
-
-
 def _bounds(using: str) -> list[str]:
     """Neither wait long for the head nor be able to keep it: a frozen holder is cut off by the server."""
     connection: Any = connections[using]
@@ -321,17 +303,3 @@ def _bounds(using: str) -> list[str]:
         # Whoever waits for the head must see what its last holder did, not what was there before.
         bounds.insert(0, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
     return bounds
-
-
-def _delete_below(floor: int, using: str) -> int:
-    # The entry at the floor itself stays: cursors that stand there are checked against it.
-    below, wanting = Event.objects.using(using).filter(position__lt=floor), Event.objects.using(using).wanting_an_ack()
-    gone = below.exclude(position__in=wanting.filter(position__lt=floor).values("position"))
-    oldest = wanting.order_by("position").values_list("position", flat=True).first()
-    if oldest is not None:
-        # What is given again is given to whom had joined before it: that must be known for as long.
-        gone = gone.exclude(topic__startswith=CONTROL_PREFIX, type=RIGHTS_CHANGED, position__gt=oldest)
-    count = 0
-    while keys := list(gone.order_by("position").values_list("position", flat=True)[: conf.PRUNE_BATCH]):
-        count += Event.objects.using(using).filter(position__in=keys).delete()[0]
-    return count

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from realtime import log
+from realtime import log, pruning
 from realtime.protocol.cursor import Cursor
 from tests.clients import Client, Frame, SocketClient, StreamClient, access_token
 from tests.contract.checks import logged, newest
@@ -59,7 +59,7 @@ async def test_a_pruned_cursor_is_a_reset_and_one_that_is_kept_is_not(
     topics = [world.account_topic]
     await work(spend, world)
     await drained()
-    await work(log.prune, timezone.now() + timedelta(days=1))
+    await work(pruning.prune, timezone.now() + timedelta(days=1))
     kept = await work(log.present_cursor)
     await work(spend, world)
     await drained()
@@ -82,7 +82,7 @@ async def test_subscribe_after_what_was_pruned_is_a_reset_before_the_subscriptio
 ) -> None:
     await work(spend, world)
     await drained()
-    await work(log.prune, timezone.now() + timedelta(days=1))
+    await work(pruning.prune, timezone.now() + timedelta(days=1))
     async with gateway(server, world) as client:
         answer = await client.ask("Subscribe", {"topic": world.account_topic, "after": 1})
         await work(spend, world)

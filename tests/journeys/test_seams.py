@@ -19,7 +19,7 @@ from django.utils import timezone
 from accounts.models import User
 from ledger.models import Account
 from ledger.topics import account_topic
-from realtime import log
+from realtime import log, pruning
 from realtime.announcer import MESSAGE_TYPE
 from realtime.conf import conf
 from realtime.outbox import publish
@@ -140,7 +140,7 @@ def test_pruning_in_the_middle_of_a_replay_is_a_reset_and_never_a_hole(
     async def scenario() -> list[dict[str, Any]]:
         async with SocketClient(server.url, access_token(alice), topics=[topic], cursor=start) as client:
             await client.events(20)
-            await run_db(log.prune, timezone.now() + timedelta(seconds=1))
+            await run_db(pruning.prune, timezone.now() + timedelta(seconds=1))
             await run_db(tell, topic, 9000, 1)
             await numbers_until(client, 9000)
             return client.frames

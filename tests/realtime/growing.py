@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from realtime import log
+from realtime import log, pruning
 from realtime.models import Event
 from realtime.outbox import publish
 from realtime.protocol.entry import Entry
@@ -48,7 +48,7 @@ def backdate(upto: int, age: timedelta = timedelta(days=30)) -> None:
 
 
 def prune(before: datetime | None = None) -> int:
-    return log.prune(before or timezone.now() - timedelta(days=1))
+    return pruning.prune(before or timezone.now() - timedelta(days=1))
 
 
 def all_numbers() -> list[Any]:

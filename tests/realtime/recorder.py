@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
-from realtime import log
+from realtime import log, pruning
 from realtime.access import present
 from realtime.hub import Hub
 from realtime.members import Wire
@@ -251,7 +251,7 @@ async def seq_of(name: Topic) -> int:
 def prune_all() -> None:
     """Let everything but the newest entry be old, and go."""
     Event.objects.update(timestamp=timezone.now() - timedelta(days=30))
-    log.prune(timezone.now() - timedelta(days=1))
+    pruning.prune(timezone.now() - timedelta(days=1))
 
 
 def restore(position: int) -> None:

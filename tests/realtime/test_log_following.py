@@ -10,7 +10,7 @@ import pytest
 from django.test import override_settings
 from django.utils import timezone
 
-from realtime import log
+from realtime import log, pruning
 from realtime.log import AnotherHistory
 from realtime.models import Event, LogHead, TopicHead
 from realtime.protocol.entry import Entry
@@ -97,7 +97,7 @@ def test_a_follower_at_the_floor_goes_on() -> None:
     fill(3)
     newest = log.read(2).entries[0]
     backdate(3)
-    log.prune(timezone.now() - timedelta(days=1))
+    pruning.prune(timezone.now() - timedelta(days=1))
     fill(2)
 
     assert numbers(log.follow(newest.position, newest.check, log.head().epoch).entries) == [4, 5]

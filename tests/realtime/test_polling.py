@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Membership
 from accounts.topics import family_topic, user_topic
-from realtime import log
+from realtime import log, pruning
 from realtime.outbox import publish
 from realtime.transports import polling
 from tests.realtime.conftest import place_of, tell, until_sequenced
@@ -176,7 +176,7 @@ def test_a_cursor_beyond_the_log_and_one_older_than_what_is_kept_are_reset(poll,
     for n in range(2):
         tell(alice, n=n)
     until_sequenced()
-    log.prune(timezone.now())
+    pruning.prune(timezone.now())
 
     assert poll(alice, cursor=start)["reset"][0]["data"]["reason"] == "trimmed"
     assert poll(alice, cursor=f"{log.head().epoch}-99-0000")["reset"][0]["data"]["reason"] == "ahead"

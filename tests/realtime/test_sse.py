@@ -10,7 +10,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from accounts.models import Membership
 from accounts.sessions import sign_out
 from accounts.topics import family_topic, user_topic
-from realtime import log
+from realtime import log, pruning
 from realtime.outbox import publish
 from tests.realtime.conftest import tell, until_sequenced, wait_until
 from tests.realtime.stream import notes, streams_open
@@ -236,7 +236,7 @@ def test_a_cursor_older_than_what_is_kept_is_reset_and_the_stream_goes_on(open_s
     for n in range(3):
         tell(alice, n=n)
     until_sequenced()
-    log.prune(timezone.now())
+    pruning.prune(timezone.now())
 
     stream = open_stream(alice, cursor=place)
     reset = reset_of(stream)

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from realtime import log, receipts, tickets
+from realtime import pruning, receipts, tickets
 from realtime.conf import conf
 
 
@@ -35,6 +35,6 @@ class Command(BaseCommand):
         age = conf.RETENTION if options["older_than"] is None else options["older_than"]
         if not 0 <= age < timedelta.max.total_seconds():
             raise CommandError("--older-than takes a number of seconds, 0 or more.")
-        events = log.prune(timezone.now() - timedelta(seconds=age))
+        events = pruning.prune(timezone.now() - timedelta(seconds=age))
         # Receipts after events: they are kept as long as theirs is.
         self.stdout.write(f"pruned {events} events, {receipts.prune()} receipts and {tickets.prune()} tickets")
