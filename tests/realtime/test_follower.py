@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
-from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +17,6 @@ from pytest_django import Settings
 
 from config.services.redis import RedisServer
 from realtime import log
-from realtime.conf import conf
 from realtime.follower import Follower
 from realtime.outbox import publish
 from realtime.protocol.entry import Batch, Entry
@@ -283,18 +280,51 @@ def test_a_loop_that_closed_without_a_word_is_nudged_no_more(no_tick: None) -> N
     assert follower.nudge not in relay._nudges
 
 
-async def test_a_nudge_may_come_from_any_thread_at_any_time(no_tick: None) -> None:
+async def test_a_nudge_may_come_from_any_thread_and_is_taken_in_the_loops_own(
+    no_tick: None, settings: Settings
+) -> None:
+    settings.CHANNEL_LAYERS = {}  # to begin to hear announcements makes it ask the log
+    asyncio.get_running_loop().set_debug(True)  # it refuses what another thread may not do, and lets nothing slip by
     async with following() as it:
+        taken_in: set[int] = set()
+
+        def take(entries: list[Entry]) -> None:
+            taken_in.add(threading.get_ident())
+            it.entries.extend(entries)
+
+        it.follower._on_entries = take
         runs = await batches(*[1] * 40)
         threads = [threading.Thread(target=lambda: [it.follower.nudge(each) for each in runs]) for _ in range(4)]
 
         for thread in threads:
             thread.start()
-        await it.until(lambda: it.follower.position == 40)
         for thread in threads:
             thread.join()
+        assert it.numbers == [], "the loop has not had a turn yet"
+        assert it.follower.nudge in relay._nudges
+        await it.until(lambda: it.follower.position == 40)
 
         assert it.numbers == list(range(1, 41))
-        assert all(later.position == earlier.position + 1 for earlier, later in pairwise(it.entries))
-        assert conf.TICK == NEVER
-        gc.collect()
+        assert taken_in == {threading.get_ident()}
+
+
+async def test_what_nudges_bring_while_the_log_is_asked_is_taken_once(
+    no_tick: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CHANNEL_LAYERS = {}
+    async with following() as it:
+        first, second, third = await batches(1, 1, 1)
+
+        def follow(*place: Any) -> log.Page:
+            page = ask(*place)
+            for each in (first, second):
+                it.follower.nudge(each)
+            return page
+
+        ask = log.follow
+        monkeypatch.setattr(log, "follow", follow)
+
+        it.follower.take(third)  # a gap, so it asks
+        await it.until(lambda: it.follower.position == 3)
+
+        assert it.numbers == [1, 2, 3]
