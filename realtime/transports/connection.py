@@ -1,4 +1,4 @@
-"""The life of one client's connection, whatever carries it: admission, replay, topics gained and lost, the end.
+"""The life of one client's connection, whatever carries it: replay, topics gained and lost, the end.
 
 Apart from the transports, which only say the same things in their own words. What may be sent is decided by the
 subscriber state; who is told of it, by the hub.
@@ -10,47 +10,29 @@ import asyncio
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from datetime import datetime
-from sys import intern
-from typing import Any, ClassVar, NamedTuple, cast
+from collections.abc import Coroutine, Iterable
+from typing import Any, ClassVar
 
-from django.db import Error as DatabaseError
 from django.utils import timezone
-from uuid_utils.compat import uuid7
 
 from realtime.access import StaffKind
-from realtime.admission import admit
 from realtime.again import give_again
 from realtime.conf import conf
-from realtime.follower import History
-from realtime.handshake import agent_in
-from realtime.hub import Hub
-from realtime.hubs import hub
 from realtime.members import Wire
 from realtime.metrics import metrics
 from realtime.protocol import messages
-from realtime.protocol.cursor import Cursor
 from realtime.protocol.errors import KINDS, ProtocolError
 from realtime.protocol.frame import Form, Frame
-from realtime.protocol.subscriber import Reason, Subscriber
-from realtime.resume import Opening, Wanted, replay
-from realtime.seats import Seat
+from realtime.protocol.subscriber import Reason
+from realtime.resume import Opening, replay
 from realtime.threads import run_db
-from realtime.tokens import By, Credentials, recheck
 from realtime.transports.commands import take_up_gained
 from realtime.transports.failing import closed_by_errors
 from realtime.transports.outlet import WayOut
+from realtime.transports.seated import Seated
 
 
-class Known(NamedTuple):
-    """What a connection keeps of its user for hours; whoever needs more asks the database who they are by then."""
-
-    pk: Any
-    is_staff: bool
-
-
-class Connection(ABC):
+class Connection(Seated, ABC):
     """One client. Subclasses say frames, close, and listen; this class decides when.
 
     There may be ten thousand of them, and most do nothing: what only some need is made when it is needed, and what
@@ -58,55 +40,29 @@ class Connection(ABC):
     """
 
     __slots__ = (
-        "_by",
         "_gains",
         "_helpers",
-        "_history",
         "_lock",
         "_return",
-        "_said",
-        "address",
-        "agent",
-        "asked",
         "closing",
-        "expires_at",
         "form",
-        "hub",
-        "id",
         "loop",
-        "opening",
         "outlet",
-        "seat",
         "slot",
-        "state",
-        "user",
         "wire",
     )
 
-    transport: ClassVar[str]
     may_subscribe: ClassVar[bool] = False
 
-    hub: Hub
-    state: Subscriber
-    user: Known
     outlet: WayOut
-    _history: History  # that the hub stood in before this client's place was read
 
     def __init__(self) -> None:
+        super().__init__()
         self.loop = asyncio.get_running_loop()
-        self.id = str(uuid7())
-        self.address = ""
         self.wire: Wire | None = None
         self.form: Form | None = None
         self.slot = 0
-        self.seat: Seat | None = None
         self.closing = False
-        self.expires_at: datetime | None = None
-        self.asked = Wanted()
-        self.opening: Opening | None = None
-        self.agent = ""
-        self._by: By = "header"
-        self._said = b""
         self._return: asyncio.Task[None] | None = None
         self._lock: asyncio.Lock | None = None
         self._gains: tuple[tuple[tuple[str, ...], int], ...] = ()
@@ -118,18 +74,6 @@ class Connection(ABC):
         if self._lock is None:
             self._lock = asyncio.Lock()
         return self._lock
-
-    @property
-    def credentials(self) -> Credentials:
-        """What admitted this client."""
-        return Credentials(cast("Any", self.user), self.expires_at, self._by, self._said)
-
-    @credentials.setter
-    def credentials(self, credentials: Credentials) -> None:
-        user = credentials.user
-        self.user = Known(user.pk, bool(getattr(user, "is_staff", False)))
-        self.expires_at = credentials.expires_at
-        self._by, self._said = credentials.by, credentials.said
 
     @property
     def is_open(self) -> bool:
@@ -153,27 +97,6 @@ class Connection(ABC):
     def close(self, error: ProtocolError) -> None:
         """End the connection for this reason, once; what was written before is sent before."""
 
-    async def admit(self, scope: Mapping[str, Any], wanted: Callable[[Any], Wanted], cursor: Cursor | None) -> None:
-        """Take a seat, authenticate, read rights and find the client's place. Raises ProtocolError to refuse it."""
-        self.hub = hub()
-        self.seat = self.hub.seats.take(scope)
-        try:
-            self.address = intern(str((scope.get("client") or [""])[0]))
-            async with asyncio.timeout(conf.UNAUTHENTICATED_SECONDS):
-                await self.hub.ready()
-                self._history = self.hub.follower.history
-                self.credentials, self.asked, self.opening = await admit(self.hub.follower, scope, wanted, cursor)
-            self.state = self.opening.state
-            self.agent = agent_in(scope)
-            self.seat = self.hub.seats.give(self.seat, self.state.user_id, self.transport)
-        except BaseException as error:
-            self.leave_seat()
-            if isinstance(error, TimeoutError):
-                raise ProtocolError("unavailable", limit="UNAUTHENTICATED_SECONDS") from error
-            if isinstance(error, DatabaseError):
-                raise ProtocolError("unavailable") from error
-            raise
-
     def joined(self, topic: str, seq: int, replayed: int, reply_to: messages.ReplyTo = None) -> None:
         """Say that a topic is heard from now on. To be called before anything is awaited.
 
@@ -182,10 +105,6 @@ class Connection(ABC):
         self.hub.stand(self)
         cursor = self.state.cursor.encode()
         self.say(messages.subscribed(topic, seq, replayed, cursor, reply_to), cursor)
-
-    def who(self) -> Any:
-        """The user as they are now. Raises ProtocolError ``signed_out`` when what admitted them has ended."""
-        return recheck(self.credentials)
 
     def greeting(self) -> bytes:
         """The first frame, ``Connected``."""
@@ -248,12 +167,6 @@ class Connection(ABC):
         self.leave_seat()
         for task in self._helpers or ():
             task.cancel()
-
-    def leave_seat(self) -> None:
-        """Be counted no more."""
-        seat, self.seat = self.seat, None
-        if seat is not None:
-            self.hub.seats.leave(seat)
 
     def count_close(self, error: ProtocolError) -> None:
         """Mark the connection as closing, for this reason, and hear nothing more from the hub."""

@@ -25,7 +25,7 @@ from realtime import log, topics
 from realtime.hubs import hub
 from realtime.protocol.cursor import Cursor
 from realtime.threads import run_db
-from realtime.transports import commands, connection
+from realtime.transports import commands, connection, seated
 from realtime.transports.websocket import CLOSE_GRACE, RealtimeConsumer
 from tests.realtime.admitting import token_of
 from tests.realtime.recorder import announce, sequence, tell, until
@@ -166,7 +166,7 @@ async def test_who_cannot_be_looked_at_again_is_not_left_hearing_nothing(
     async with socket(charlie) as opened:
         await next_of(opened, "Connected")
         await run_db(sequence)
-        monkeypatch.setattr(connection, "recheck", fails)
+        monkeypatch.setattr(seated, "recheck", fails)
         await run_db(sign_out, charlie.pk)
         await announce(hub())
 

@@ -176,7 +176,7 @@ def test_the_end_of_the_server_ends_the_stream_and_says_to_come_back(running_ser
 
 
 def test_a_database_that_fails_at_the_start_is_a_matter_of_waiting(open_stream, alice, monkeypatch):
-    monkeypatch.setattr("realtime.transports.connection.admit", fail)
+    monkeypatch.setattr("realtime.transports.seated.admit", fail)
 
     refused = open_stream(alice)
 
