@@ -28,7 +28,7 @@ def measure(database: str) -> None:
 
         def quiet() -> float:
             with (
-                patch.object(outbox, "_insert", return_value=(0, None)),
+                patch.object(outbox, "insert", return_value=(0, None)),
                 patch.object(outbox, "_pending", lambda connection: outbox._Pending()),
             ):
                 return per_save(save)

@@ -5,34 +5,22 @@ Nothing here touches Redis, the log or any shared lock, so a push can neither fa
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Set
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Set
+from datetime import datetime
 from operator import itemgetter
-from typing import Any
 from uuid import UUID
 
 from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.utils import timezone
-from uuid_utils.compat import uuid7
 
 from realtime.conf import conf
 from realtime.models import MAX_ABOUT, Outgoing
-from realtime.protocol.encoding import encode_data
+from realtime.outgoing import Data, Telling, insert, supersede, written
 from realtime.protocol.entry import CONTROL_PREFIX
 from realtime.topics import MAX_LENGTH, InvalidTopic, Topic, parse
 
-Data = Mapping[str, Any]
 MAX_TYPE = 64
-_INSERT = (
-    f"INSERT INTO {Outgoing._meta.db_table} (event_id, type, topics, data, timestamp, ack, expires, about) "  # noqa: S608
-    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-)
-_ID: Any = Outgoing._meta.get_field("event_id")
-_TIME: Any = Outgoing._meta.get_field("timestamp")
 _CONTROL_TOPIC = re.compile(rf"{CONTROL_PREFIX}\S{{1,{MAX_LENGTH - len(CONTROL_PREFIX)}}}")
 
 
@@ -42,37 +30,6 @@ class OutsideTransaction(RuntimeError):
 
 class WrongDatabase(RuntimeError):
     """publish() was called for a database other than the outbox's: row and event could not commit together."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """One thing to be told, before it is known in which rows."""
-
-    type: str
-    data: Data
-    ack: bool
-    expires: datetime | None
-    about: str
-    merge: Callable[[Data, Data], Data] | None
-
-    def after(self, row: Outgoing) -> _Event:
-        """This event as it stands for those who would have been told of ``row`` before."""
-        if self.merge is None or row.type != self.type:
-            return self
-        return replace(self, data=self.merge(json.loads(row.data), self.data))
-
-    def write(self, row: Outgoing) -> None:
-        row.type, row.data = self.type, self.text()
-        row.ack, row.about, row.timestamp = self.ack, self.about, timezone.now()
-        row.expires = self.until(row.timestamp)
-
-    def text(self) -> str:
-        return encode_data(self.data).decode()
-
-    def until(self, now: datetime) -> datetime | None:
-        if self.ack and self.expires is None:  # nothing is kept for ever
-            return now + timedelta(seconds=conf.ACK_LIFETIME)
-        return self.expires
 
 
 class _Pending:
@@ -126,13 +83,13 @@ def publish(
     _check_names(type, topics, about)
     connection = _connection(using)
     pending = _pending(connection)
-    event = _Event(type, data, ack, expires, about, merge)
+    event = Telling(type, data, ack, expires, about, merge)
     if not key:
-        _insert(connection, event, topics)
+        insert(connection, event, topics)
         return
     rows = pending.rows.setdefault(key, {})
-    for said, audience in _replace(connection, rows, event, topics):
-        number, event_id = _insert(connection, said, audience)
+    for said, audience in supersede(connection, rows, event, topics):
+        number, event_id = insert(connection, said, audience)
         rows[number] = event_id
 
 
@@ -149,7 +106,7 @@ def told(topic: Topic, *, using: str | None = None) -> bool:
     connection = _connection(using)
     said = [name for rows in _pending(connection).rows.values() for name in rows.items()]
     names = dict(sorted(said, key=itemgetter(1)))  # by event: of a number that was given again, the last counts
-    return any(topic in row.topics.split(" ") for row in _written(connection, names))
+    return any(topic in row.topics.split(" ") for row in written(connection, names))
 
 
 def rights_changed(
@@ -235,69 +192,3 @@ def _check_names(type: str, topics: Iterable[str], about: str) -> None:
             parse(topic)
         elif not _CONTROL_TOPIC.fullmatch(topic):
             raise InvalidTopic("not the topic of a user's control entries")
-
-
-def _insert(connection: BaseDatabaseWrapper, event: _Event, topics: Iterable[Topic]) -> tuple[int, UUID]:
-    """Insert a row by a statement of our own: every save comes this way, and the ORM would be most of what it costs."""
-    event_id, now = uuid7(), timezone.now()
-    until = event.until(now)
-    values = [
-        _ID.get_db_prep_save(event_id, connection),
-        event.type,
-        " ".join(topics),
-        event.text(),
-        _TIME.get_db_prep_save(now, connection),
-        bool(event.ack),
-        until and _TIME.get_db_prep_save(until, connection),
-        event.about,
-    ]
-    with connection.cursor() as cursor:
-        if connection.features.can_return_columns_from_insert:
-            cursor.execute(f"{_INSERT} RETURNING id", values)
-            (number,) = cursor.fetchone()
-        else:
-            cursor.execute(_INSERT, values)
-            number = connection.ops.last_insert_id(cursor, Outgoing._meta.db_table, "id")
-    return number, event_id
-
-
-def _replace(
-    connection: BaseDatabaseWrapper, earlier: dict[int, UUID], event: _Event, topics: tuple[Topic, ...]
-) -> list[tuple[_Event, list[Topic]]]:
-    """Let the event take the place of earlier ones, topic by topic; return what still needs a row, and for whom."""
-    rest = dict.fromkeys(topics)
-    apart: list[tuple[_Event, list[Topic]]] = []
-    for row in _written(connection, earlier):
-        theirs = row.topics.split(" ")
-        common = [topic for topic in topics if topic in theirs]
-        if not common:
-            continue
-        said = event.after(row)
-        if len(common) == len(theirs) == len(topics):
-            said.write(row)
-            row.save(force_update=True)
-            return []
-        _withdraw(row, common)
-        if said.data != event.data:  # to these the transaction means something else than to the rest
-            apart.append((said, common))
-            rest = {topic: None for topic in rest if topic not in common}
-    return [*apart, (event, list(rest))] if rest else apart
-
-
-def _written(connection: BaseDatabaseWrapper, names: dict[int, UUID]) -> Iterable[Outgoing]:
-    """The rows of these names that are there. A rollback may have taken some."""
-    if not names:
-        return ()
-    # By both: SQLite gives a rolled-back row's number to the next one, maybe another process's.
-    rows = Outgoing.objects.using(connection.alias).filter(pk__in=list(names), event_id__in=list(names.values()))
-    return rows.order_by("pk")
-
-
-def _withdraw(row: Outgoing, topics: Collection[Topic]) -> None:
-    """Let a row be told on these topics no more."""
-    rest = [topic for topic in row.topics.split(" ") if topic not in topics]
-    if rest:
-        row.topics = " ".join(rest)
-        row.save(force_update=True)
-    else:
-        row.delete()

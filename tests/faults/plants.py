@@ -84,7 +84,7 @@ def publish_outside() -> None:
 
     from realtime import outbox
 
-    inserted = outbox._insert
+    inserted = outbox.insert
 
     def beside(connection: Any, event: Any, topics: Any) -> Any:
         rows = []
@@ -98,7 +98,7 @@ def publish_outside() -> None:
         thread.join()
         return rows[0]
 
-    outbox._insert = beside
+    outbox.insert = beside
 
 
 PLANTS: dict[str, Callable[[], None]] = {
