@@ -20,6 +20,7 @@ HOMES = [
     # (what is looked for, in code without comments and docstrings; the pattern; where it may stand)
     ("a close code", r"(?<![\w.])4(?:4\d\d|5\d\d)(?![\w.])", (ERRORS,)),
     ("a lock on the log's head", r"\bLogHead\b.*\.select_for_update\(|\bFOR UPDATE\b", ("realtime/log.py",)),
+    ("holding the log's head", r"(?<!def )\blocked_head\(", ("realtime/log.py", "realtime/pruning.py")),
     ("an announcement", r"\bgroup_send\(", ("realtime/relay.py", "realtime/announcer.py")),
     ("a hook on the commit", r"\bon_commit\(", ("realtime/outbox.py",)),
     ("an event", r"(?<!def )(?<![\w.])publish\(", ("*/events.py", "realtime/outbox.py")),
