@@ -23,7 +23,7 @@ from realtime.tokens import authenticate_token
 
 if TYPE_CHECKING:
     from realtime.transports.connection import Connection
-    from realtime.transports.websocket import RealtimeConsumer
+    from realtime.transports.consumer import RealtimeConsumer
 
 logger = logging.getLogger("realtime.commands")
 

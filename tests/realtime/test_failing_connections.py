@@ -26,7 +26,7 @@ from realtime.hubs import hub
 from realtime.protocol.cursor import Cursor
 from realtime.threads import run_db
 from realtime.transports import commands, connection, seated
-from realtime.transports.websocket import CLOSE_GRACE, RealtimeConsumer
+from realtime.transports.consumer import CLOSE_GRACE, RealtimeConsumer
 from tests.realtime.admitting import token_of
 from tests.realtime.recorder import announce, sequence, tell, until
 
