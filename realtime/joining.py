@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from realtime import limits, log, topics
 from realtime.access import present
 from realtime.conf import conf
+from realtime.controls import control_entries
 from realtime.hub import Hub, Member, fits
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.entry import Entry
@@ -154,7 +155,7 @@ def _check_right(user: Any, topic: str) -> None:
 def _from_joining(user: Any, topic: str, position: int) -> int:
     """Where what stands behind ``position`` may be read from: the latest joining, if that is later."""
     _check_right(user, topic)
-    return max(position, joinings(log.control_entries(user.pk, position)).get(topic, 0))
+    return max(position, joinings(control_entries(user.pk, position)).get(topic, 0))
 
 
 def _place(topic: str, after: int | None, behind: int | None, head: log.Head, newest: int) -> tuple[int, Reason | None]:

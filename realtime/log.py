@@ -18,8 +18,8 @@ from realtime.conf import conf
 from realtime.models import Event, LogHead, Outgoing, TopicHead, new_epoch_name
 from realtime.places import entries, place
 from realtime.protocol.cursor import Cursor
-from realtime.protocol.entry import CONTROL_PREFIX, RIGHTS_CHANGED, SESSIONS_ENDED, Batch, Entry
-from realtime.protocol.subscriber import Reason, joinings
+from realtime.protocol.entry import Batch, Entry
+from realtime.protocol.subscriber import Reason
 from realtime.topics import Topic
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def read(
         rows = rows.filter(topic__in=list(topics))
     if types is not None:
         rows = rows.filter(type__in=list(types))
-    entries = _entries(rows, limit or conf.PAGE)
+    entries = entries_of(rows, limit or conf.PAGE)
     return Page(entries, head())
 
 
@@ -140,7 +140,7 @@ def follow(after: int, check: int, epoch: str) -> Page:
     if now.position == after:
         return Page([], now)
     # One more than a page: the first is the entry at the place, if there is one.
-    entries = _entries(Event.objects.using(database()).filter(position__gte=max(after, 1)), conf.PAGE + 1)
+    entries = entries_of(Event.objects.using(database()).filter(position__gte=max(after, 1)), conf.PAGE + 1)
     now = head()
     if now.epoch != epoch:
         raise AnotherHistory("epoch")
@@ -153,40 +153,14 @@ def follow(after: int, check: int, epoch: str) -> Page:
     return Page(entries[1:], now)
 
 
-def control_entries(user_id: object, after: int) -> list[Entry]:
-    """The control entries about one user behind a position, in order."""
-    rows = Event.objects.using(database()).filter(topic=f"{CONTROL_PREFIX}{user_id}", position__gt=after)
-    return _entries(rows)
-
-
-def joinings_of(user_ids: Iterable[str], after: int) -> dict[str, dict[str, int]]:
-    """For each user, the latest joining behind a position of each topic that they joined there. One query."""
-    rows = Event.objects.using(database()).filter(type=RIGHTS_CHANGED, position__gt=after)
-    found: dict[str, list[Entry]] = {}
-    for change in _entries(rows.filter(topic__in=[f"{CONTROL_PREFIX}{user_id}" for user_id in user_ids])):
-        found.setdefault(change.topic.removeprefix(CONTROL_PREFIX), []).append(change)
-    return {user_id: joinings(changes) for user_id, changes in found.items()}
+def entries_of(rows: QuerySet[Event], limit: int | None = None) -> list[Entry]:
+    """Rows of the log as entries, in order."""
+    return entries(rows.values_list(*ENTRY).order_by("position")[:limit])
 
 
 def entries_at(positions: Iterable[int]) -> list[Entry]:
     """The entries at these places, in order, as far as they are kept."""
-    return _entries(Event.objects.using(database()).filter(position__in=list(positions)))
-
-
-def control_waits(user_id: object) -> bool:
-    """Whether a control entry about the user is committed and has no place yet."""
-    rows = Outgoing.objects.using(database()).filter(
-        topics=f"{CONTROL_PREFIX}{user_id}",
-        topics__startswith=CONTROL_PREFIX,  # names the index, which does not grow under a dump as the table does
-    )
-    return rows.exists()
-
-
-def sessions_ended(after: int) -> set[str]:
-    """The users some of whose sessions ended behind a position."""
-    rows = Event.objects.using(database()).filter(type=SESSIONS_ENDED, topic__startswith=CONTROL_PREFIX)
-    topics = rows.filter(position__gt=after).order_by().values_list("topic", flat=True).distinct()
-    return {topic.removeprefix(CONTROL_PREFIX) for topic in topics}
+    return entries_of(Event.objects.using(database()).filter(position__in=list(positions)))
 
 
 def seqs_before(places: Mapping[Topic, int]) -> dict[str, int]:
@@ -262,10 +236,6 @@ def new_epoch() -> str:
         locked_head(using)
         LogHead.objects.using(using).filter(pk=1).update(epoch=name)
     return name
-
-
-def _entries(rows: QuerySet[Event], limit: int | None = None) -> list[Entry]:
-    return entries(rows.values_list(*ENTRY).order_by("position")[:limit])
 
 
 def _asked(using: str, *, lock: str = "", before: Sequence[str] = ()) -> Head | None:

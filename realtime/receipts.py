@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from realtime import log, topics, wanting
 from realtime.conf import conf
+from realtime.controls import joinings_of
 from realtime.metrics import metrics
 from realtime.models import MAX_CLIENT, Event, Receipt
 from realtime.outbox import once_committed
@@ -97,7 +98,7 @@ def still_wanted(asks: Sequence[Ask]) -> list[list[Want]]:
         return rest
     first = min(want.position for wants in rest for want in wants)
     waiting = {ask.user_id for ask, wants in zip(asks, rest, strict=True) if wants}
-    joined = log.joinings_of(waiting, first)
+    joined = joinings_of(waiting, first)
     users = _users(waiting, {want.topic for wants in rest for want in wants})
     return [
         [want for want in wants if _was_there(want, users.get(ask.user_id), joined.get(ask.user_id, {}))]
@@ -144,7 +145,7 @@ def _heard(user: Any, event_ids: Collection[UUID]) -> list[Want]:
     found = [want for want in found if want.topic in readable]
     if not found:
         return []
-    joined = log.joinings_of([str(user.pk)], min(want.position for want in found)).get(str(user.pk), {})
+    joined = joinings_of([str(user.pk)], min(want.position for want in found)).get(str(user.pk), {})
     return [want for want in found if _was_there(want, user, joined)]
 
 

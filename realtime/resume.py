@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from realtime import limits, log, topics
 from realtime.again import give_again
 from realtime.conf import conf
+from realtime.controls import control_entries
 from realtime.follower import History
 from realtime.hub import Hub, Member, obey
 from realtime.protocol.cursor import Cursor
@@ -70,7 +71,7 @@ def open_subscriber(who: Who, wanted: Wanted, cursor: Cursor | None, since: int 
         granted = _granted(user, wanted)
         settle(user.pk)
         head, seqs = log.heads(granted)
-        behind = log.control_entries(user.pk, start)
+        behind = control_entries(user.pk, start)
         if not behind:
             return _opening(user, wanted, granted, seqs, head, cursor)
         start = behind[-1].position  # user and rights may have been read before that change: read them again
@@ -209,7 +210,7 @@ def _opening(
         if reason == "trimmed" and cursor.position >= head.floor:
             limits.reached("MAX_REPLAY")
         return Opening(_state(user, dict.fromkeys(granted, 0), head), seqs, head, reason)
-    controls = log.control_entries(user.pk, cursor.position)
+    controls = control_entries(user.pk, cursor.position)
     joined = joinings(controls)
     # Who named their topics had each of them granted again.
     lost = _still_lost(user, losses(controls)) if wanted.automatic else frozenset()

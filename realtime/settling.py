@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 
-from realtime import log
 from realtime.conf import conf
+from realtime.controls import control_waits
 from realtime.protocol.errors import ProtocolError
 from realtime.relay import relay
 
@@ -23,7 +23,7 @@ def settle(user_id: object) -> None:
     nobody can sequence for ``START_TIMEOUT`` seconds.
     """
     deadline = time.monotonic() + conf.START_TIMEOUT
-    while log.control_waits(user_id):
+    while control_waits(user_id):
         if time.monotonic() >= deadline:
             raise ProtocolError("unavailable")
         relay.wake()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from django.contrib.auth import get_user_model
 
 from realtime import log, receipts, topics
+from realtime.controls import sessions_ended
 from realtime.protocol.subscriber import Reason
 from realtime.threads import run_db
 
@@ -27,7 +28,7 @@ async def start_over(hub: Hub, reason: Reason) -> None:
     rights = await run_db(_rights_of, wanted)
     # What ended sessions between here and the head is skipped. In a log that went back, "here" means nothing.
     here = hub.follower.position
-    ended = await run_db(log.sessions_ended, here if here <= head.position else 0)
+    ended = await run_db(sessions_ended, here if here <= head.position else 0)
     hub.follower.restart(head, wanting=await run_db(receipts.load, head))
     restarted = []
     for member in hub.members.everybody():

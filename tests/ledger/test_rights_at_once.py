@@ -20,6 +20,7 @@ from config.services.waiting import wait_until
 from ledger.models import Account, AccountShare, Transaction
 from ledger.topics import account_topic
 from realtime import log, topics
+from realtime.controls import control_entries
 from tests.realtime.concurrently import PATIENCE, beside, how_many_wait, somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -317,7 +318,7 @@ def said_of(user: User) -> dict[str, str]:
     while log.sequence() is not None:
         pass
     words: dict[str, str] = {}
-    for entry in log.control_entries(user.pk, 0):
+    for entry in control_entries(user.pk, 0):
         change = json.loads(entry.data)
         for word in ("lost", "gained"):
             words |= dict.fromkeys(change.get(word, []), word)

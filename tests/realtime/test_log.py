@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from realtime import log
+from realtime.controls import control_entries
 from realtime.models import Event, Outgoing, TopicHead
 from realtime.outbox import control_topic, end_sessions, publish, rights_changed
 from realtime.protocol.cursor import Cursor
@@ -197,9 +198,9 @@ def test_control_entries_are_those_of_one_user_in_order() -> None:
         end_sessions("u1")
     drain()
 
-    assert [entry.position for entry in log.control_entries("u1", 0)] == [1, 3]
-    assert [entry.position for entry in log.control_entries("u1", 1)] == [3]
-    assert all(entry.is_control and entry.topic == control_topic("u1") for entry in log.control_entries("u1", 0))
+    assert [entry.position for entry in control_entries("u1", 0)] == [1, 3]
+    assert [entry.position for entry in control_entries("u1", 1)] == [3]
+    assert all(entry.is_control and entry.topic == control_topic("u1") for entry in control_entries("u1", 0))
 
 
 def test_a_new_epoch_changes_the_name_of_the_history_and_nothing_else() -> None:
