@@ -105,23 +105,23 @@ def tell(number):
     with transaction.atomic():
         publish("Note", {"n": number}, to=[topic("global")])
 
-def sequenced(position):
+def until(condition):
     for _ in range(1000):
-        if log.head().position >= position:
+        if condition():
             return True
         time.sleep(0.01)
 
 nudged = []
 relay.follow(nudged.append)
 tell(1)
-assert sequenced(1)
+assert until(lambda: nudged)  # a little later than anybody can see it in the log
 connections.close_all()
 child = os.fork()
 if not child:  # no pool of connections survives a fork, and Django does not know of it
     assert relay._thread is None
     getattr(connections["default"], "_connection_pools", {}).clear()
 tell(2 if child else 3)
-assert sequenced(3)
+assert until(lambda: log.head().position >= 3)
 assert relay._thread is not None and relay._thread.is_alive()
 if child:
     assert os.waitpid(child, 0)[1] == 0
