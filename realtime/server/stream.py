@@ -86,8 +86,9 @@ class StreamWire(Wire):
         self._forget = forget
         self._go_on: GoOn | None = None  # while the application rests
         self._is_awake = False  # for good: the server ends
-        self._signal = Signal()
-        cycle.message_event = self._signal  # type: ignore[assignment]  # set for whatever ``receive`` would return
+        # Set for whatever ``receive`` would return: of a request that waited for the one before, that has come already.
+        self._signal = Signal(is_set=cycle.message_event.is_set())
+        cycle.message_event = self._signal  # type: ignore[assignment]
 
     async def run_asgi(self, app: Any) -> None:
         """Run the application, from its beginning or from where it went to rest; once it ends, so does the cycle."""

@@ -132,6 +132,7 @@ async def test_a_request_that_comes_meanwhile_waits_and_is_served_whole() -> Non
         await send(body(b"", more=False))
         await read(client, LAST_CHUNK)
         assert (await client.head()).startswith(b"HTTP/1.1 200 OK\r\n")
+        await until(lambda: app.heard.count("http.request") == 2, "the second hears of its request, which is there")
     assert app.paths == ["/first", "/second"]
     assert app.credentials == [SECRET, SECRET]
 
