@@ -143,6 +143,13 @@ class StreamWire(Wire):
         self._is_awake = True
         self.wake()
 
+    def lost(self) -> None:
+        """Forget the connection, and have the application hear of that."""
+        super().lost()
+        # uvicorn says so to the newest request alone, which may be one that waits for this.
+        self._cycle.disconnected = True
+        self._signal.set()
+
     def _end(self) -> None:
         """Give the connection back to uvicorn; end it, if it should be closed and its client takes nothing."""
         if self.closed:

@@ -137,6 +137,25 @@ async def test_a_request_that_comes_meanwhile_waits_and_is_served_whole() -> Non
     assert app.credentials == [SECRET, SECRET]
 
 
+async def test_who_leaves_with_another_request_waiting_is_missed_all_the_same() -> None:
+    app = Resting()
+    async with resting(app) as server:
+        client = await opened(app, server, "/first")
+        protocol = next(iter(server.connections))
+        client.send(get("/second"))
+        await until(lambda: protocol.pipeline, "the second waits")
+        client.abort()
+
+        def is_lost() -> bool:
+            app.wire.write(chunk(b"anybody there?"))  # what comes is not read for now, so only a write can tell
+            return not server.connections
+
+        await until(is_lost, "the loss is noticed")
+        await until(lambda: app.heard == ["http.request", "http.disconnect"], "it hears that its client has left")
+        await until(lambda: not server.server.server_state.tasks, "nothing is left")
+    assert app.paths == ["/first"]
+
+
 async def test_half_a_request_that_comes_before_the_answer_begins_is_not_let_go_with_the_one_before() -> None:
     app = Resting()
     app.may_begin.clear()
