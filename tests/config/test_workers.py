@@ -73,7 +73,11 @@ class Program:
 
     def workers(self) -> list[int]:
         """The workers' process ids, once all have said that they are ready."""
-        return [int(line.split()[1]) for line in self.lines(3) if line.startswith("worker")]
+        heard: list[str] = []
+        while "ready" not in heard or len(heard) < 3:
+            heard += self.lines(1)
+            assert heard[-1], f"it ended, or said something else: {heard}"
+        return [int(line.split()[1]) for line in heard if line.startswith("worker")][-2:]
 
     def end(self, signum: signal.Signals) -> str:
         """Send it a signal and return the last line it prints."""
