@@ -29,6 +29,7 @@ from tests.realtime.stream import Stream
 def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process's own relay does nothing: what gives places is up to the test."""
     monkeypatch.setattr(relay, "wake", lambda: None)
+    monkeypatch.setattr(relay, "_start", lambda: None)  # for a follower it would look at once, and be ahead of the test
 
 
 @pytest.fixture
