@@ -149,4 +149,4 @@ def _where(path: Path) -> str:
 
 
 def _is_foreign(path: Path) -> bool:
-    return bool({".venv", ".tools", "var", "node_modules", ".git"} & set(path.parts))
+    return bool({".venv", ".nox", ".tools", "var", "node_modules", ".git"} & set(path.parts))

@@ -38,6 +38,7 @@ def asleep(family: Family, account: Account, bob: User, monkeypatch: pytest.Monk
     """From here on what is committed waits in the outbox, as it does for a moment after every commit."""
     AccountShare.objects.create(account=account, user=bob)
     monkeypatch.setattr(relay, "wake", lambda: None)
+    monkeypatch.setattr(relay, "_start", lambda: None)
     still_relay()
     sequence()
 
