@@ -14,10 +14,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from realtime.server.limits import limits
+from realtime.server.running import GoOn
 from realtime.server.wire import Wire
-
-GoOn = Callable[[Callable[[], Awaitable[Any]]], Awaitable[None]]
-"""What an application that rests does when there is something to receive."""
 
 
 class Signal:

@@ -51,12 +51,12 @@ class StreamApp:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request: a stream until either side ends it, or a refusal."""
-        stream = Stream(receive, send)
+        stream = Stream(send)
         headers = await self._admit(stream, scope, send)
         if headers is not None:
             extensions = scope.get("extensions") or {}
             del scope  # it is not needed for as long as the stream may last
-            await stream.run(_STREAM_HEADERS + headers, extensions)
+            await stream.run(receive, _STREAM_HEADERS + headers, extensions)
 
     async def _admit(self, stream: Stream, scope: Mapping[str, Any], send: Send) -> Headers | None:
         """Admit the client and return headers for the answer, or None when it has been answered."""
@@ -92,20 +92,20 @@ stream_app = StreamApp()
 class Stream(Connection):
     """One client's stream."""
 
-    __slots__ = ("_is_over", "_may_rest", "_next_keepalive", "_receive", "_send", "_task")
+    __slots__ = ("_is_over", "_may_rest", "_next_keepalive", "_send", "_task")
 
     transport: ClassVar[str] = "sse"
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, send: Send) -> None:
         super().__init__()
-        self._receive, self._send = receive, send
+        self._send = send
         self._task: asyncio.Task[Any] | None = None  # while it does not rest
         self._may_rest = self._is_over = False
         self._next_keepalive = self.loop.time() + conf.SSE_KEEPALIVE
 
-    async def run(self, headers: Headers, extensions: Mapping[str, Any]) -> None:
+    async def run(self, receive: Receive, headers: Headers, extensions: Mapping[str, Any]) -> None:
         """Stream until the client leaves or the connection is closed, or a server can say when it has left."""
-        await self._serve(self._receive, partial(self._begin, headers, extensions))
+        await self._serve(receive, partial(self._begin, headers, extensions))
 
     async def _serve(self, receive: Receive, begin: Callable[[], Awaitable[None]] | None = None) -> None:
         self._task = asyncio.current_task()

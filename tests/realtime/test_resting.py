@@ -88,14 +88,7 @@ def test_an_idle_stream_that_has_lost_what_admitted_it_is_told_and_the_connectio
 
 def test_an_idle_stream_that_is_read_no_more_is_given_up_and_leaves_nothing(running, alice, settings):
     settings.REALTIME = {**settings.REALTIME, "UNSENT_BYTES": 64 * 1024, "CLOSE_TIMEOUT": 0.5}
-    never_reads = unread_stream(running.url, alice)
-    wait_until(lambda: streams_open() == 1 and not running.tasks)
-    number = 0
-    while streams_open():
-        assert number < 400, "it was not given up"
-        tell(alice, n=number, text="x" * 60_000)
-        until_sequenced()
-        number += 1
+    never_reads = given_up(running, alice)
 
     wait_until(lambda: not running.connections, seconds=PATIENCE)
     assert not running.tasks
@@ -104,18 +97,24 @@ def test_an_idle_stream_that_is_read_no_more_is_given_up_and_leaves_nothing(runn
 
 def test_a_server_that_ends_does_not_wait_for_a_stream_that_is_not_read(running, alice, settings):
     settings.REALTIME = {**settings.REALTIME, "UNSENT_BYTES": 64 * 1024}
-    never_reads = unread_stream(running.url, alice)
-    number = 0
-    wait_until(lambda: streams_open() == 1 and not running.tasks)
-    while streams_open():
-        assert number < 400, "it was not given up"
-        tell(alice, n=number, text="x" * 60_000)
-        until_sequenced()
-        number += 1
+    never_reads = given_up(running, alice)
 
     running.stop()
     assert not running.connections
     never_reads.close()
+
+
+def given_up(running, user):
+    """A stream that was at rest, is not read, and was told so much that it is sent away."""
+    stream = unread_stream(running.url, user)
+    wait_until(lambda: streams_open() == 1 and not running.tasks)
+    number = 0
+    while streams_open():
+        assert number < 400, "it was not given up"
+        tell(user, n=number, text="x" * 60_000)
+        until_sequenced()
+        number += 1
+    return stream
 
 
 def said(client):
