@@ -15,22 +15,26 @@ from tests.processes import marked, new_mark
 
 PATIENCE = 10.0
 
+# All of its processes write to one pipe, so each line is one write: with PYTHONUNBUFFERED, `print` makes two of a line.
 PROGRAM = """
 import os, signal, sys
 from config.launch.server import listen
 from config.launch.workers import Unfit, Workers
 
+def say(line):
+    os.write(1, f"{line}\\n".encode())
+
 def serving(listener, ready):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     ready()
-    os.write(1, f"worker {os.getpid()}\\n".encode())
+    say(f"worker {os.getpid()}")
     while True:
         signal.pause()
 
 def stubborn(listener, ready):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ready()
-    os.write(1, f"worker {os.getpid()}\\n".encode())
+    say(f"worker {os.getpid()}")
     while True:
         signal.pause()
 
@@ -44,10 +48,10 @@ if __name__ == "__main__":
     with listen("127.0.0.1", 0) as listener:
         workers = Workers(globals()[sys.argv[1]], listener, count=2, drain=0, check=check)
         try:
-            ended = workers.run(lambda: print("ready", flush=True))
+            ended = workers.run(lambda: say("ready"))
         except Unfit as why:
             ended = why
-    print("ended", ended, flush=True)
+    say(f"ended {ended}")
 """
 
 
