@@ -14,7 +14,8 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from accounts.models import Family, Membership, User
 from config.services.redis import NoRedis, RedisServer
-from tests import servers
+from realtime.relay import relay
+from tests import live, servers
 from tests.live import LiveServer
 from tests.tables import empty_tables, still_relay
 
@@ -105,6 +106,18 @@ def _relay_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     request.getfixturevalue("transactional_db")  # so that this ends before it
     yield
+    still_relay()
+
+
+@pytest.fixture
+def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on what is committed waits in the outbox, as it does for a moment after every commit.
+
+    What gives places is up to the test.
+    """
+    assert not live.running, "a server gives places, too: whoever started it is to end it first"
+    monkeypatch.setattr(relay, "wake", lambda: None)
+    monkeypatch.setattr(relay, "_start", lambda: None)  # for a follower it would look at once, and be ahead of the test
     still_relay()
 
 

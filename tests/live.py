@@ -22,6 +22,9 @@ from config.services.waiting import wait_until
 
 START_TIMEOUT = 60.0
 
+running: set["LiveServer"] = set()
+"""The servers that this process has started and not yet closed."""
+
 
 def database_url() -> str:
     """Return the address of the test database that this process is connected to."""
@@ -85,6 +88,7 @@ class LiveServer:
         self._process = Supervised(command, temporary_directory(), temporary=True, environment=self._environment)
         self.pid = self._process.start()
         wait_until(self._is_ready, START_TIMEOUT, lambda: f"the server did not start\n{self.log()}")
+        running.add(self)
         return self
 
     def arguments(self) -> list[str]:
@@ -104,6 +108,7 @@ class LiveServer:
         if self._process is not None:
             self._process.close()
             self._process = None
+        running.discard(self)
 
     @property
     def is_running(self) -> bool:

@@ -19,17 +19,10 @@ from ledger.models import Account, Transaction
 from ledger.services import credits as credit
 from realtime import log
 from realtime.desk import news
-from realtime.relay import relay
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sleeping_relay")]
 
 LIST = reverse("admin:ledger_transaction_changelist")
-
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests sequence by themselves."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
 
 
 @pytest.fixture

@@ -14,18 +14,11 @@ from accounts.models import Family, User
 from ledger.models import Account, Payee, Transaction
 from ledger.services import memory
 from ledger.services.memory import Memory, Use
-from realtime.relay import relay
 from tests.ledger.conftest import Told
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sleeping_relay")]
 
 Suggested = Callable[[User, str], list[str]]
-
-
-@pytest.fixture(autouse=True)
-def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The events stay in the outbox, to be looked at."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from ledger.services import notices
 from realtime import log, receipts
 from realtime.models import Outgoing
 from realtime.protocol.entry import Entry
-from realtime.relay import relay
 from tests.ledger.conftest import Told
 from tests.realtime.recorder import sequence
 
@@ -70,9 +69,8 @@ def test_a_notice_addressed_anew_is_taken_back_from_whom_it_was_for(
 
 @pytest.mark.django_db(transaction=True)
 def test_who_a_notice_is_no_longer_for_is_not_given_it_again(
-    alice: User, bob: User, family: Family, monkeypatch: pytest.MonkeyPatch
+    alice: User, bob: User, family: Family, sleeping_relay: None
 ) -> None:
-    monkeypatch.setattr(relay, "wake", lambda: None)  # the test sequences by itself
     notice = notices.send("For alice", user=bob)
     sequence()
     assert len(due(bob)) == 1

@@ -92,9 +92,9 @@ def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # not longer: it would give places to what other tests publish
 def running_server(django_db_setup: None) -> Iterator[LiveServer]:
-    """The real server, on the test database; one for all tests."""
+    """The real server, on the test database; one for all tests of this folder."""
     with LiveServer() as server:
         yield server
 

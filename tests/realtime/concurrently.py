@@ -46,6 +46,26 @@ def answered_after(change: Callable[[], Any], ask: Callable[[], Any], *, waits: 
         return asked.result(PATIENCE)
 
 
+def met_the_wrong_way_round(first: Callable[[], Any], then: Callable[[], Any], ask: Callable[[], Any]) -> Any:
+    """What ``ask`` returns, whose transaction the database ends as it and another wait for each other.
+
+    The other does ``first`` before, and ``then`` once somebody waits for it. PostgreSQL only.
+    """
+    begun = Event()
+    with beside(lambda: begun.wait(PATIENCE) and ask()) as asked:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                # The database ends who first finds that all wait for each other: this one is not to be it.
+                cursor.execute(
+                    "SELECT set_config('deadlock_timeout', '10s', true) WHERE current_setting('is_superuser') = 'on'"
+                )
+            first()
+            begun.set()
+            until_somebody_waits_for_a_lock()
+            then()
+        return asked.result(PATIENCE)
+
+
 def until_somebody_waits_for_a_lock() -> None:
     """Return once a connection to the test database is held up by another. PostgreSQL only."""
     wait_until(somebody_waits, PATIENCE, lambda: "nobody came to wait for a lock")

@@ -26,13 +26,6 @@ from tests.realtime.stream import Stream
 
 
 @pytest.fixture
-def sleeping_relay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process's own relay does nothing: what gives places is up to the test."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
-    monkeypatch.setattr(relay, "_start", lambda: None)  # for a follower it would look at once, and be ahead of the test
-
-
-@pytest.fixture
 def no_tick(settings: Settings) -> None:
     """Only what a follower is told, and its own doubts, make it ask the log."""
     settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0}

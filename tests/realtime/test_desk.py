@@ -29,9 +29,8 @@ FIGURES = "OperationsFigures"
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def quiet(sleeping_relay: None, settings: Settings) -> None:
     """The tests sequence, announce and beat by themselves; nothing happens by the clock."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
     clock = {"TICK": 3600.0, "HEARTBEAT_INTERVAL": 3600.0, "FIGURES_INTERVAL": 3600.0, "NEWS_INTERVAL": 0.01}
     settings.REALTIME = {**settings.REALTIME, **clock}
 

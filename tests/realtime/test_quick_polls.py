@@ -24,7 +24,6 @@ from realtime import log, tickets
 from realtime.hub import Hub
 from realtime.hubs import hub
 from realtime.outbox import rights_changed
-from realtime.relay import relay
 from realtime.threads import run_db
 from realtime.topics import Topic, topic
 from realtime.transports import quick_polls
@@ -41,9 +40,8 @@ ORIGIN = "https://app.example.org"
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def quiet(sleeping_relay: None, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     """The tests sequence and announce by themselves, nothing happens by the clock, and rates start anew."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
     monkeypatch.setattr("realtime.transports.query.time", SimpleNamespace(time=lambda: NOW))
     settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0, "ALLOWED_ORIGINS": [ORIGIN]}
     settings.CORS_ALLOWED_ORIGINS = [ORIGIN]

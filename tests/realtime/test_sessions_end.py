@@ -41,10 +41,9 @@ def test_a_credential_from_after_the_sign_out_outlives_the_late_news_of_it(
     transport: type[SocketClient] | type[StreamClient],
     alice: User,
     family: Family,
+    sleeping_relay: None,
     live_servers: Callable[..., LiveServer],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(relay, "wake", lambda: None)
     sequence_and_announce()
     server = live_servers(environment=NEVER_TICKS)
 

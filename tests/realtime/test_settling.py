@@ -20,7 +20,6 @@ from realtime.settling import settle
 from realtime.threads import run_db
 from tests.clients import TRANSPORTS, Client, SocketClient, access_token
 from tests.live import LiveServer
-from tests.tables import still_relay
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,12 +33,9 @@ def account(alice: User, family: Family) -> Account:
 
 
 @pytest.fixture(autouse=True)
-def asleep(family: Family, account: Account, bob: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on what is committed waits in the outbox, as it does for a moment after every commit."""
+def shared(family: Family, account: Account, bob: User, sleeping_relay: None) -> None:
+    """Bob sees the account, and from here on what is committed waits."""
     AccountShare.objects.create(account=account, user=bob)
-    monkeypatch.setattr(relay, "wake", lambda: None)
-    monkeypatch.setattr(relay, "_start", lambda: None)
-    still_relay()
     sequence()
 
 

@@ -16,7 +16,6 @@ from realtime import log, tail
 from realtime.models import Event
 from realtime.outbox import publish
 from realtime.protocol.entry import Entry
-from realtime.relay import relay
 from realtime.tail import Tail
 from realtime.threads import run_db
 from realtime.topics import Topic, topic
@@ -74,9 +73,8 @@ def test_check_bits_are_known_from_its_beginning_to_the_newest(begin: int, count
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch, settings: Settings, transactional_db: None) -> None:
+def small(sleeping_relay: None, settings: Settings, transactional_db: None) -> None:
     """The tests sequence by themselves; pages are small, and nothing happens by the clock."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
     settings.REALTIME = {**settings.REALTIME, "TICK": 3600.0, "PAGE": 4, "TAIL_EVENTS": 10}
 
 

@@ -16,19 +16,17 @@ from realtime import log
 from realtime.desk import news, trail
 from realtime.models import Event, Outgoing, Receipt
 from realtime.outbox import end_sessions, publish
-from realtime.relay import relay
 from realtime.topics import topic
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sleeping_relay")]
 
 GLOBAL, STAFF = topic("global"), topic("staff")
 ROW = "0b0a6e0e-8f3c-4d0c-9a55-1f5f0a3f7c11"
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests sequence by themselves."""
-    monkeypatch.setattr(relay, "wake", lambda: None)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note is about the board that it names."""
     monkeypatch.setitem(news._models, "Note", {"app.board": "board_id"})
 
 
