@@ -14,7 +14,8 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from accounts.members import last_owner, owners_of
 from accounts.models import Family, Membership, Role, User
 from accounts.passwords import PasswordForm
-from realtime.versioned_admin import SHOWN, STALE, Moved, VersionedAdmin, VersionedForm
+from accounts.whole_admin import WholeAdmin
+from realtime.versioned_admin import SHOWN, STALE, Moved, VersionedForm
 
 # Their stock pages show whole refresh tokens, good for signing in as anybody.
 for shown in (OutstandingToken, BlacklistedToken):
@@ -23,7 +24,7 @@ for shown in (OutstandingToken, BlacklistedToken):
 
 
 @admin.register(User)
-class UserAdmin(VersionedAdmin, DjangoUserAdmin[User]):
+class UserAdmin(WholeAdmin, DjangoUserAdmin[User]):
     """Django's own, for our user."""
 
     change_password_form = PasswordForm
@@ -56,7 +57,7 @@ class MembershipInline(admin.TabularInline[Membership, Family]):
 
 
 @admin.register(Family)
-class FamilyAdmin(VersionedAdmin, admin.ModelAdmin[Family]):
+class FamilyAdmin(WholeAdmin, admin.ModelAdmin[Family]):
     """Families with their members."""
 
     list_display = ["name", "created_at"]

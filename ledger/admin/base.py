@@ -1,19 +1,17 @@
-"""What the ledger's pages in the admin share: a refusal is said on the page, and undone as a whole."""
+"""What the ledger's pages in the admin share: a list writes what was changed in it, and the ledger may refuse."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, TypeVar
 
-from django.contrib import admin, messages
-from django.db import transaction
+from django.contrib import admin
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from ledger.errors import LedgerError, Refused
-from realtime.versioned_admin import VersionCheck, VersionedAdmin
+from accounts.whole_admin import WholeAdmin
+from ledger.errors import LedgerError
+from realtime.versioned_admin import VersionCheck
 
 M = TypeVar("M", bound=Model)
 
@@ -53,13 +51,10 @@ class ListForm(VersionCheck):
         return field.has_changed(bound.initial, shown) and field.has_changed(bound.initial, entered)
 
 
-class LedgerAdmin(VersionedAdmin, admin.ModelAdmin[M]):
-    """Says on the page what the ledger refused; nothing of the request has happened then.
+class LedgerAdmin(WholeAdmin, admin.ModelAdmin[M]):
+    """Says on the page what the ledger refused as well."""
 
-    But for ``long_actions``, which commit as they go: in one transaction they would hold up payments to the end.
-    """
-
-    long_actions: frozenset[str] = frozenset()
+    refusals = (*WholeAdmin.refusals, LedgerError)
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, **{"form": ListForm, **kwargs})
@@ -69,25 +64,6 @@ class LedgerAdmin(VersionedAdmin, admin.ModelAdmin[M]):
             obj.save(update_fields=form.changed_data)
         else:
             super().save_model(request, obj, form, change)
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._saying_why(request, lambda: super(LedgerAdmin, self).changeform_view(request, *args, **kwargs))
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._saying_why(request, lambda: super(LedgerAdmin, self).changelist_view(request, *args, **kwargs))
-
-    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return self._saying_why(request, lambda: super(LedgerAdmin, self).delete_view(request, *args, **kwargs))
-
-    def _saying_why(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
-        if request.method != "POST":
-            return view()
-        try:
-            with nullcontext() if request.POST.get("action") in self.long_actions else transaction.atomic():
-                return view()
-        except (LedgerError, Refused) as error:
-            self.message_user(request, str(error), messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
 
 class ReadOnlyAdmin(LedgerAdmin[M]):

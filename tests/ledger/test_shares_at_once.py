@@ -12,6 +12,7 @@ from itertools import product
 
 import pytest
 from django.db import IntegrityError
+from django.test import Client
 
 from accounts.models import Family, User
 from accounts.sessions import sign_out
@@ -19,9 +20,10 @@ from ledger.errors import TooManyShares
 from ledger.models import Account, AccountShare
 from ledger.services import sharing
 from ledger.topics import account_topic
+from tests.forms import fields_of
 from tests.ledger.test_rights_at_once import Change, delete_user, queue_behind, readable
 from tests.ledger.test_users_at_once import deactivate
-from tests.realtime.concurrently import answered_after
+from tests.realtime.concurrently import answered_after, met_the_wrong_way_round
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("two_writers")]
 
@@ -111,3 +113,23 @@ def test_who_is_shown_an_account_while_they_end_is_waited_for_and_not_for_ever(
     assert bool(refused) is (ends is delete_user and not is_first)
     assert AccountShare.objects.exists() is (ends is deactivate)
     assert str(account_topic(account.pk)) not in readable(charlie)
+
+
+def test_two_pages_that_share_with_the_same_people_in_opposite_orders_both_share(
+    client: Client, admin: User, family: Family, alice: User, bob: User, charlie: User
+) -> None:
+    one, another = [
+        Account.objects.create(family=family, owner=alice, name=name, currency="EUR", is_private=True)
+        for name in ("One", "Another")
+    ]
+    client.force_login(admin)
+    page = f"/admin/ledger/account/{one.pk}/change/"
+    form = fields_of(client.get(page).content.decode()) | {"shares-TOTAL_FORMS": "2", "_save": "Save"}
+    form |= {"shares-0-user": str(bob.pk), "shares-1-user": str(charlie.pk)}
+
+    answer = met_the_wrong_way_round(
+        lambda: create(another, charlie), lambda: create(another, bob), lambda: client.post(page, form)
+    )
+
+    assert answer.status_code == 302
+    assert AccountShare.objects.count() == 4
