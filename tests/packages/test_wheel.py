@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SOURCES = BASE_DIR / "clients" / "python"
 PROJECT = tomllib.loads((SOURCES / "pyproject.toml").read_text())
 NAME = "realtime_ledger_client-{}".format(PROJECT["project"]["version"])
-STANDARD = {"dist-info/METADATA", "dist-info/RECORD", "dist-info/WHEEL"}
+STANDARD = {"dist-info/METADATA", "dist-info/RECORD", "dist-info/WHEEL", "dist-info/licenses/LICENSE"}
 
 BUILD = """
 import importlib
@@ -136,6 +136,7 @@ def test_the_wheel_holds_the_modules_as_they_lie_here_and_says_what_they_need(pa
     assert (said["Name"], said["Version"]) == (project["name"], project["version"])
     assert (said["Requires-Python"], said["License-Expression"]) == (project["requires-python"], project["license"])
     assert sorted(said.get_all("Requires-Dist", [])) == sorted(project["dependencies"])
+    assert found["dist-info/licenses/LICENSE"] == (BASE_DIR / "LICENSE").read_bytes()
     assert said.get_payload() == (SOURCES / "README.md").read_text()
 
 
@@ -143,7 +144,7 @@ def test_the_sdist_holds_what_the_wheel_is_made_of_and_makes_the_same_one(packed
     with tarfile.open(packed.sdist) as archive:
         names = {member.name.removeprefix(f"{NAME}/") for member in archive if member.isfile()}
 
-    assert names == {*_modules(), "README.md", "pyproject.toml", "PKG-INFO"}
+    assert names == {*_modules(), "LICENSE", "README.md", "pyproject.toml", "PKG-INFO"}
     assert _files_of(packed.wheel_of_sdist) == _files_of(packed.wheel)
 
 
