@@ -53,7 +53,10 @@ def name_test_database(config: dict[str, Any]) -> None:
 
 def database() -> str:
     """Return which database this run is on: PostgreSQL where nothing is said, or the empty text."""
-    return os.environ.get("TEST_DATABASE") or POSTGRESQL
+    said = os.environ.get("TEST_DATABASE") or POSTGRESQL
+    if said not in (POSTGRESQL, SQLITE):
+        raise SystemExit(f"TEST_DATABASE is {said!r}: set it to {POSTGRESQL} or {SQLITE}, or leave it out")
+    return said
 
 
 def _database_url() -> str:

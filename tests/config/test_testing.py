@@ -91,3 +91,10 @@ def test_a_run_on_no_database_in_particular_is_one_on_postgresql(
         monkeypatch.setenv("TEST_DATABASE", said)
 
     assert servers.database() == database
+
+
+def test_a_run_on_a_database_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_DATABASE", "mysql")
+
+    with pytest.raises(SystemExit, match="TEST_DATABASE is 'mysql': set it to postgresql or sqlite"):
+        servers.database()
