@@ -51,7 +51,8 @@ def confirm(user: Any, event_ids: Iterable[UUID], *, transport: str, client: str
     """Record that a client of ``user`` has handled these events.
 
     Confirming twice is harmless, as is what is unknown, wants no acknowledgement or is not for this user: of that
-    nothing is stored. Of one event ``RECEIPT_CLIENTS`` clients are recorded at most.
+    nothing is stored. Of one event ``RECEIPT_CLIENTS`` clients are recorded, and those that confirm it at the very same
+    moment: a bound on what is kept, for which nobody is held up.
     """
     heard = _heard(user, set(event_ids))
     positions: dict[UUID, list[int]] = {}

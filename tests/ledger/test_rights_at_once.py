@@ -249,7 +249,7 @@ def test_who_was_made_a_member_when_their_deletion_had_begun_is_deleted_with_tha
     assert said_of(charlie)[str(family_topic(family.pk))] == "lost"
 
 
-def deactivate(user: User) -> None:
+def save_as_inactive(user: User) -> None:
     user.is_active = False
     user.save()
 
@@ -258,7 +258,7 @@ def deactivate_by_query(user: User) -> None:
     User.objects.filter(pk=user.pk).update(is_active=False)
 
 
-@pytest.mark.parametrize("way", [deactivate, deactivate_by_query])
+@pytest.mark.parametrize("way", [save_as_inactive, deactivate_by_query])
 @pytest.mark.usefixtures("two_writers")
 def test_two_of_the_same_families_who_joined_them_in_opposite_orders_are_deactivated_at_once(
     way: Callable[[User], None], family: Family, alice: User, charlie: User, make_user: Callable[..., User]
