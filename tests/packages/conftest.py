@@ -92,7 +92,8 @@ def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture(scope="package")  # not longer: it would give places to what other tests publish
+# The folder has an __init__.py for that scope: a server that lived on would see to other tests' events.
+@pytest.fixture(scope="package")
 def running_server(django_db_setup: None) -> Iterator[LiveServer]:
     """The real server, on the test database; one for all tests of this folder."""
     with LiveServer() as server:
