@@ -72,6 +72,11 @@ def topics(account: Account) -> set[str]:
     return {f"family:{account.family_id}", str(account_topic(account.pk))}
 
 
+def spend(account: Account, amount: str, **fields: object) -> Transaction:
+    """Save a transaction on the account, of that amount."""
+    return Transaction.objects.create(account=account, amount=Decimal(amount), **fields)
+
+
 def on_it(account: Account) -> tuple[str, str]:
     """Balance and available balance, as they are now."""
     row = Balance.objects.get(pk=account.pk)
