@@ -105,10 +105,10 @@ class LiveServer:
 
     def close(self) -> None:
         """End it, if it still runs, and forget what it printed."""
+        running.discard(self)  # whatever becomes of the waiting for it: its end is under way
         if self._process is not None:
             self._process.close()
             self._process = None
-        running.discard(self)
 
     @property
     def is_running(self) -> bool:
