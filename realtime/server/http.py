@@ -81,6 +81,10 @@ class HttpProtocol(HttpToolsProtocol):
             reached("UNAUTHENTICATED_SECONDS")
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.write(TOO_LATE)
+        self._close()
+
+    def _close(self) -> None:
+        """End the connection once its client has taken what was written, which may not take for ever."""
         self.transport.close()
         self.loop.call_later(limits().CLOSE_TIMEOUT, abort_closing, self.transport)
 
@@ -92,6 +96,10 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             if not self._should_upgrade():
                 self._unsupported_upgrade_warning()
+                return
+            if self.cycle is not None and not self.cycle.response_complete:
+                # Only the WebSocket would be told of the loss: the answer would go on, on the next client's descriptor.
+                self._close()
                 return
             self.handle_websocket_upgrade()
             self.parser = None  # type: ignore[assignment]  # it holds us as we hold it: a cycle, ten thousand times

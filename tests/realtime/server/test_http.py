@@ -181,6 +181,18 @@ async def test_frames_right_behind_a_handshake_are_heard() -> None:
         assert [await client.text(), await client.text()] == ["first", "second"]
 
 
+async def test_a_handshake_behind_an_answer_that_goes_on_ends_both_and_leaves_no_wire_with_a_descriptor() -> None:
+    app = Held()
+    async with streaming(app) as server:
+        client, wire, _ = await held(server, app)
+        client.send(request())
+
+        await until(lambda: wire.closed, "the end of the answer")
+        assert wire._descriptor == -1, "it is the next client's by now"
+        assert await client.rest() == b""
+        app.over.set()
+
+
 async def test_what_is_no_request_is_refused() -> None:
     async with streaming(Held()) as server:
         client = await server.client()
