@@ -136,13 +136,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if cycle.scope["method"] == "GET":
-            self._wire = wire = StreamWire(cycle, self._go_on, partial(self._forget, cycle))
+            self._wire = wire = StreamWire(cycle, super()._start_asgi_task, partial(self._forget, cycle))
             cycle.scope["extensions"] = {"realtime.wire": wire, "realtime.rest": {}}  # type: ignore[dict-item]
             cycle = wire  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
-
-    def _go_on(self, wire: StreamWire) -> None:
-        super()._start_asgi_task(wire, self.app)  # type: ignore[arg-type]
 
     def _forget(self, cycle: RequestResponseCycle) -> None:
         """Let go of a request whose answer may last for hours, unless the next one has come meanwhile."""

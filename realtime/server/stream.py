@@ -69,14 +69,14 @@ class Flow(FlowControl):
 class StreamWire(Wire):
     """The way out to the client of one request, and what runs its application in the cycle's stead.
 
-    ``start`` begins a task with this as its cycle; ``forget`` is called when the answer has begun and the request is
-    needed no more.
+    ``start`` begins a task for an application, with this as its cycle; ``forget`` is called when the answer has begun
+    and the request is needed no more.
     """
 
     __slots__ = ("_cycle", "_forget", "_go_on", "_is_awake", "_signal", "_start")
 
     def __init__(
-        self, cycle: RequestResponseCycle, start: Callable[[StreamWire], None], forget: Callable[[], None]
+        self, cycle: RequestResponseCycle, start: Callable[[Any, Any], None], forget: Callable[[], None]
     ) -> None:
         super().__init__()
         self._cycle = cycle
@@ -89,13 +89,10 @@ class StreamWire(Wire):
         cycle.message_event = self._signal  # type: ignore[assignment]
 
     async def run_asgi(self, app: Any) -> None:
-        """Run the application, from its beginning or from where it went to rest; once it ends, so does the cycle."""
-        cycle, go_on = self._cycle, self._go_on
-        self._go_on = None
-        begin: Callable[[], Awaitable[Any]] = (
-            partial(app, cycle.scope, cycle.receive, self.send) if go_on is None else partial(go_on, cycle.receive)
-        )
-        del app, go_on
+        """Run the application, or what it goes on with after a rest; once it ends, so does the cycle."""
+        cycle = self._cycle
+        begin: Callable[[], Awaitable[Any]] = partial(app, cycle.scope, cycle.receive, self.send)
+        del app
         error: BaseException | None = None
         result: Any = None
         try:
@@ -132,9 +129,9 @@ class StreamWire(Wire):
 
     def wake(self) -> None:
         """Have the application go on, if it rests."""
-        self._signal.then = None
-        if self._go_on is not None:
-            self._start(self)
+        go_on, self._go_on, self._signal.then = self._go_on, None, None
+        if go_on is not None:  # taken here: whoever wakes it again, before the task has begun, finds it awake
+            self._start(self, partial(_awake, go_on))
 
     def stay_awake(self) -> None:
         """Have the application run until it ends: the server does, and waits for tasks alone."""
@@ -166,6 +163,11 @@ def abort_closing(transport: asyncio.Transport) -> None:
     """End a connection that was to be closed."""
     if transport.is_closing():
         transport.abort()
+
+
+def _awake(go_on: GoOn, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+    """Be the application that goes on after a rest."""
+    return go_on(receive)
 
 
 async def _ended(result: Any, error: BaseException | None, *_: Any) -> Any:

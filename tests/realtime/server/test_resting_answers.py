@@ -104,6 +104,19 @@ async def test_the_clients_leaving_wakes_it_once_in_a_task_of_its_own() -> None:
     assert len(app.tasks) == 2 and app.tasks[0] is not app.tasks[1]
 
 
+async def test_who_is_woken_again_before_it_runs_goes_on_once() -> None:
+    app = Resting()
+    async with resting(app) as server:
+        await opened(app, server)
+        app.wire.wake()
+        app.wire.wake()
+        await at_rest(app, server, 2)
+
+        assert app.paths == ["/"]
+        assert len(app.tasks) == 2
+        assert not app.wire.closed
+
+
 async def test_the_end_of_its_answer_wakes_it_and_the_connection_serves_the_next_request() -> None:
     app = Resting()
     async with resting(app) as server:
