@@ -54,12 +54,13 @@ class Count:
 class Other:
     """What is known of another process: its numbers, the newest of its words, and until when that holds."""
 
-    __slots__ = ("counts", "number", "until")
+    __slots__ = ("counts", "next_ask", "number", "until")
 
     def __init__(self, number: int) -> None:
         self.counts: dict[str, int] = {}
         self.number = number
         self.until = 0.0
+        self.next_ask = 0.0
 
 
 class Counts:
@@ -150,7 +151,10 @@ class Counts:
         other.until = self._clock() + conf.COUNT_LEASE
         if word.whole:
             self._replace(other, dict(word.counts))
-        elif word.number <= other.number:  # said twice, or overtaken
+        elif word.number <= other.number:  # said twice, or overtaken; or by a successor, whose first words were lost
+            if self._clock() >= other.next_ask:  # not each time, or whoever repeats old words has everybody ask
+                other.next_ask = self._clock() + conf.COUNT_LEASE / 3
+                self._say(ask=word.process)
             return
         else:
             self._update(other, word.counts)

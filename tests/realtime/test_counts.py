@@ -156,6 +156,25 @@ def test_the_successor_of_a_killed_process_takes_back_what_that_said(
     assert here.of("user:bob").all == 0
 
 
+def test_a_successor_whose_first_words_are_lost_takes_back_what_the_one_before_said(
+    machine: Machine, here: Counts, there: Counts
+) -> None:
+    for _ in range(10):  # words, of which a successor has not said as many for a while
+        add(there, ALICE)
+        machine.wait(2 * SAY_AFTER)
+    machine.kill("there")
+    successor = machine.process("there")
+    machine.lost = True
+    machine.wait(SAY_AFTER)
+    machine.lost = False
+
+    add(successor, "user:bob")
+    machine.wait(conf.COUNT_LEASE)
+
+    assert here.of(ALICE).all == 0
+    assert here.of("user:bob").all == 1
+
+
 def test_words_that_were_lost_are_asked_for(machine: Machine, here: Counts, there: Counts) -> None:
     machine.lost = True
     add(there, ALICE, 2)
