@@ -214,6 +214,7 @@ class Follower:
         while True:
             try:
                 page = await run_db(log.follow, self.position, self.check, self.epoch)
+                fresh = log.behind(self.position, self.check, page.entries)  # of a place that a batch may have moved
             except log.AnotherHistory as broken:
                 metrics.resets.labels(broken.reason).inc()
                 logger.warning("the log is another one (%s): every client here starts over", broken.reason)
@@ -221,7 +222,7 @@ class Follower:
                 await self._on_reset(broken.reason)
                 continue
             self.floor = max(self.floor, page.head.floor)
-            self._append([entry for entry in page.entries if entry.position > self.position])
+            self._append(fresh)
             if self.position >= page.head.position:
                 return
 

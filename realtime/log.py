@@ -153,6 +153,17 @@ def follow(after: int, check: int, epoch: str) -> Page:
     return Page(entries[1:], now)
 
 
+def behind(after: int, check: int, entries: Iterable[Entry]) -> list[Entry]:
+    """What of a page stands behind a place. Raises AnotherHistory where another entry than its own stands there."""
+    fresh: list[Entry] = []
+    for entry in entries:
+        if entry.position > after:
+            fresh.append(entry)
+        elif entry.position == after and entry.check != check:
+            raise AnotherHistory("epoch")
+    return fresh
+
+
 def entries_of(rows: QuerySet[Event], limit: int | None = None) -> list[Entry]:
     """Rows of the log as entries, in order."""
     return entries(rows.values_list(*ENTRY).order_by("position")[:limit])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from realtime.outbox import publish
 from realtime.protocol.entry import Batch, Entry, decode_batch
 from realtime.protocol.subscriber import Reason
 from realtime.threads import run_db
-from tests.realtime.following import GLOBAL, Following, batch, following, grow
+from tests.realtime.following import GLOBAL, PATIENCE, Following, batch, following, grow
 from tests.realtime.recorder import prune_all, rename_head, restore
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sleeping_relay")]
@@ -66,6 +67,32 @@ async def test_a_restored_log_that_grows_past_it_is_noticed_by_the_first_batch_o
         assert it.resets == ["epoch"]
         assert it.entries == []
         assert it.follower.place == (await run_db(log.head)).cursor
+
+
+async def test_what_is_read_of_a_restored_log_is_not_taken_for_what_follows_a_batch_that_came_meanwhile(
+    no_tick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on, follow = Event(), Event(), log.follow
+
+    def later(*place: Any) -> log.Page:
+        asked.set()
+        go_on.wait(PATIENCE)
+        return follow(*place)
+
+    await run_db(grow, 3)
+    async with following() as it:
+        monkeypatch.setattr(log, "follow", later)
+        it.follower._doubt.set()
+        await it.until(asked.is_set)
+        lost = await run_db(sequenced, 2)
+        it.follower.take(lost)
+        await run_db(restore, 3)
+        await run_db(grow, 4)
+        go_on.set()
+        await it.until(lambda: it.follower.position == 7)
+
+        assert it.resets == ["epoch"]
+        assert it.entries == lost.entries
 
 
 def sequenced(count: int) -> Batch:
