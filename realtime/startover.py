@@ -29,14 +29,15 @@ async def start_over(hub: Hub, reason: Reason) -> None:
     # What ended sessions between here and the head is skipped. In a log that went back, "here" means nothing.
     here = hub.follower.position
     ended = await run_db(sessions_ended, here if here <= head.position else 0)
-    hub.follower.restart(head, wanting=await run_db(receipts.load, head))
+    wanting = await run_db(receipts.load, head)
+    for member in hub.members.everybody():
+        if member.state.user_id not in rights or member.state.user_id in ended:
+            # Ahead of the restart: one that may stay comes back from the history that it was in, and is reset.
+            member.ended()
+    hub.follower.restart(head, wanting=wanting)
     restarted = []
     for member in hub.members.everybody():
-        state = member.state
-        allowed = rights.get(state.user_id)
-        if allowed is None or state.user_id in ended:
-            member.ended()
-            continue
+        state, allowed = member.state, rights[member.state.user_id]
         if lost := [topic for topic in state.topics if topic not in allowed]:
             for topic in lost:
                 hub.unsubscribe(member, topic)

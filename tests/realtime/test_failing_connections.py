@@ -28,7 +28,7 @@ from realtime.threads import run_db
 from realtime.transports import commands, connection, seated
 from realtime.transports.consumer import CLOSE_GRACE, RealtimeConsumer
 from tests.realtime.admitting import token_of
-from tests.realtime.recorder import announce, sequence, tell, until
+from tests.realtime.recorder import announce, fill, grow, restore, sequence, tell, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet")]
 
@@ -226,6 +226,30 @@ async def test_who_was_looked_at_again_is_not_closed_for_its_silence_in_the_repl
         member.beat(member.loop.time())
 
         assert member.is_open
+
+
+async def test_who_is_looked_at_again_because_history_changed_is_reset(
+    served: None, charlie: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RealtimeConsumer, "who", lambda self: User.objects.get(pk=charlie.pk))
+    own = [user_topic(charlie.pk)]
+    async with socket(charlie) as opened:
+        await next_of(opened, "Connected")
+        await until(lambda: bool(hub().members.everybody() and hub().follower._doubt._waiters))
+        await grow(hub(), 1, 2, to=own)
+        while (await next_of(opened, "Note"))["data"]["n"] != 2:
+            pass
+
+        def restore_and_grow() -> None:
+            restore(log.head().position - 2)
+            fill(11, 12, 13, to=own)
+            sign_out(charlie.pk)
+            sequence()
+
+        await run_db(restore_and_grow)
+        hub().follower._doubt.set()
+
+        assert (await opened.receive_json_from(timeout=PATIENCE))["type"] == "Reset"
 
 
 async def test_nothing_from_behind_a_gain_is_sent_before_it_is_said(
