@@ -65,6 +65,10 @@ class Member(Protocol):
         """Whether it may be sent anything more: neither closing, nor given up, nor gone."""
 
     @property
+    def is_given_topics(self) -> bool:
+        """Whether it is on topics that come without asking, and so on those that come later."""
+
+    @property
     def waits(self) -> bool:
         """Whether it was given topics that it has not taken up yet: until then it is sent nothing of the log."""
 

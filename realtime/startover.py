@@ -5,7 +5,8 @@ Apart from the hub because it is the one time that rights and places of everybod
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.contrib.auth import get_user_model
 
@@ -16,6 +17,7 @@ from realtime.threads import run_db
 
 if TYPE_CHECKING:
     from realtime.hub import Hub
+    from realtime.members import Member
 
 
 async def start_over(hub: Hub, reason: Reason) -> None:
@@ -38,18 +40,39 @@ async def start_over(hub: Hub, reason: Reason) -> None:
     restarted = []
     for member in hub.members.everybody():
         state, allowed = member.state, rights[member.state.user_id]
-        if lost := [topic for topic in state.topics if topic not in allowed]:
-            for topic in lost:
-                hub.unsubscribe(member, topic)
-            member.revoked(lost)
+        _take_away(hub, member, allowed.readable)
         if state.live:
             state.restart(epoch=head.epoch, position=head.position, check=head.check)
             member.reset(reason, {topic: seqs.get(topic, 0) for topic in state.topics})
             restarted.append(member)
+            _give(member, allowed.automatic, head.position)
     hub.give_again(restarted, head.position)
 
 
-def _rights_of(wanted: dict[str, set[str]]) -> dict[str, frozenset[topics.Topic]]:
-    """What each user may read now, of what they are on; users who are gone or deactivated are missing."""
+def _take_away(hub: Hub, member: Member, readable: Collection[str]) -> None:
+    lost = [topic for topic in member.state.topics if topic not in readable]
+    for topic in lost:
+        hub.unsubscribe(member, topic)
+    if lost:
+        member.revoked(lost)
+
+
+def _give(member: Member, automatic: Collection[str], position: int) -> None:
+    given = [topic for topic in automatic if topic not in member.state.topics]
+    if given and member.is_given_topics:
+        member.gained(given, position)
+
+
+class _Allowed(NamedTuple):
+    """What a user may read now: of what they are on, and of what comes without asking."""
+
+    readable: frozenset[topics.Topic]
+    automatic: frozenset[topics.Topic]
+
+
+def _rights_of(wanted: Mapping[str, set[str]]) -> dict[str, _Allowed]:
+    """The rights of each user, by their key; users who are gone or deactivated are missing."""
     users = get_user_model()._default_manager.filter(pk__in=wanted, is_active=True)
-    return {str(user.pk): topics.readable(user, wanted[str(user.pk)]) for user in users}
+    return {
+        str(user.pk): _Allowed(topics.readable(user, wanted[str(user.pk)]), topics.automatic(user)) for user in users
+    }

@@ -187,10 +187,15 @@ class Connection(Seated, ABC):
         """Leave the hub until, of the topics gained, those that come without asking are taken up, and said to be."""
         if StaffKind.name in topics:  # to lose that ends the connection, as one that was admitted with it
             self.user = self.user._replace(is_staff=True)
-        if self.asked.automatic:
+        if self.is_given_topics:
             self._gains += ((tuple(topics), position),)
             if self.hub.has(self):
                 self._leave_for(self._replay())
+
+    @property
+    def is_given_topics(self) -> bool:
+        """Whether it asked for what comes without asking."""
+        return self.asked.automatic
 
     @property
     def waits(self) -> bool:

@@ -42,7 +42,7 @@ class Recorder:
     form: Form | None = None
     slot = 0
     is_open = True
-    waits = False
+    waits = is_given_topics = False
     address = "192.0.2.1"
 
     def __init__(self, hub: Hub, state: Subscriber) -> None:

@@ -16,7 +16,18 @@ from realtime.outbox import end_sessions
 from realtime.resume import replay
 from realtime.threads import run_db
 from realtime.topics import Topic, topic
-from tests.realtime.recorder import Recorder, connect, grow, in_transaction, opened, restore, standing, until, wanted
+from tests.realtime.recorder import (
+    Recorder,
+    connect,
+    grow,
+    in_transaction,
+    opened,
+    restore,
+    seq_of,
+    standing,
+    until,
+    wanted,
+)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet")]
 
@@ -60,6 +71,23 @@ async def test_rights_that_went_with_the_old_history_are_revoked(alice: User, bo
 
         assert removed.said == [("revoked", smith), ("reset", "epoch", {GLOBAL: 0})]
         assert staying.said == [("reset", "epoch", {smith: 4}), 1]
+
+
+async def test_topics_that_come_with_the_new_history_are_given_to_who_is_on_those_that_come_without_asking(
+    alice: User, smith: Topic
+) -> None:
+    await run_db(lambda: Membership.objects.filter(user=alice).untold_update(is_active=False))
+    async with standing() as hub:
+        given = await connect(hub, alice, automatic=True, is_given_topics=True)
+        other = await connect(hub, alice, GLOBAL)
+        await run_db(lambda: Membership.objects.filter(user=alice).untold_update(is_active=True))
+
+        await run_db(log.new_epoch)
+        await notice(hub)
+
+        own = {topic("user", alice.pk): await seq_of(topic("user", alice.pk)), GLOBAL: 0}
+        assert given.said == [("reset", "epoch", own), ("gained", smith, hub.follower.position)]
+        assert other.said == [("reset", "epoch", {GLOBAL: 0})]
 
 
 async def test_who_was_deactivated_or_signed_out_meanwhile_is_ended(
