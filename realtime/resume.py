@@ -38,10 +38,14 @@ Who = Callable[[], Any]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a client asks for: named topics, each of which must be granted, and those it gets without asking."""
+    """What a client asks for: named topics, each of which must be granted, and those it gets without asking.
+
+    It keeps those of ``kept`` that it still may read.
+    """
 
     named: frozenset[str] = frozenset()
     automatic: bool = True
+    kept: frozenset[str] = frozenset()
 
 
 class Opening(NamedTuple):
@@ -146,7 +150,9 @@ async def _send(hub: Hub, member: Member, entries: list[Entry]) -> None:
 async def restart(hub: Hub, member: Member, who: Who, wanted: Wanted, reason: Reason) -> None:
     """Start a member that has not joined anew from the head, tell it so, and give it again what it may not miss."""
     before = member.state
-    opening = await run_db(open_subscriber, who, wanted, None, None)
+    # As a live one does: what it has taken up since it came it keeps, and what it has left it does not get again.
+    on = Wanted(wanted.named.intersection(before.topics), wanted.automatic, frozenset(before.topics))
+    opening = await run_db(open_subscriber, who, on, None, None)
     member.state = opening.state
     member.reset(reason, opening.seqs)
     # In the same history it has been given, or sent, what stands before the place from which the rest is missing.
@@ -182,8 +188,8 @@ def history_problem(head: log.Head) -> Reason | None:
 
 
 def _granted(user: Any, wanted: Wanted) -> frozenset[topics.Topic]:
-    named = topics.readable(user, wanted.named)
-    if named != wanted.named:
+    named = topics.readable(user, wanted.named | wanted.kept)
+    if not wanted.named <= named:
         raise ProtocolError("forbidden")
     return named | (topics.automatic(user) if wanted.automatic else frozenset())
 

@@ -14,7 +14,19 @@ from realtime.access import present
 from realtime.resume import replay
 from realtime.threads import run_db
 from realtime.topics import Topic, topic
-from tests.realtime.recorder import PATIENCE, fill, grow, newest, opened, prune_all, restore, standing, until, wanted
+from tests.realtime.recorder import (
+    PATIENCE,
+    connect,
+    fill,
+    grow,
+    newest,
+    opened,
+    prune_all,
+    restore,
+    standing,
+    until,
+    wanted,
+)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet", "small_pages")]
 
@@ -104,6 +116,27 @@ async def test_a_client_that_was_admitted_before_the_log_was_restored_is_reset(a
         await grow(hub, 105, to=[smith])
 
         assert member.said == [("reset", "epoch", seqs), 105]
+
+
+async def test_who_is_reset_off_the_hub_keeps_what_it_took_up_since_it_came_and_may_still_read(
+    alice: User, smith: Topic
+) -> None:
+    async with standing() as hub:
+        member = await connect(hub, alice, smith, topic("user", alice.pk))
+        hub.unsubscribe(member, topic("user", alice.pk))
+        hub.subscribe(member, GLOBAL)
+        hub.subscribe(member, topic("staff"))
+        history = hub.follower.history
+        hub.leave(member)  # as for a topic that it gains
+        await run_db(log.new_epoch)
+        hub.follower._doubt.set()
+        await until(lambda: hub.follower.histories == 2)
+
+        await replay(hub, member, lambda: present(alice), wanted(smith, topic("user", alice.pk)), history)
+        seqs = (await run_db(lambda: log.heads([smith, GLOBAL])))[1]
+        await grow(hub, 1, to=[GLOBAL])
+
+        assert member.said == [("reset", "epoch", seqs), 1]
 
 
 async def test_a_client_of_a_history_that_this_process_has_not_noticed_waits_for_it_without_asking_on_and_on(
