@@ -252,6 +252,8 @@ class RealtimeConsumer(Connection, AsyncConsumer):
             return math.inf
         # A server of our own hears more than it tells: pings and pongs of the WebSocket protocol.
         self.heard = max(self.heard, getattr(self.wire, "heard", self.heard))
+        if self.unsent:  # until it has taken that it is not heard; one that takes nothing is the outlet's to end
+            self.heard = now
         silence = self.heard + conf.HEARTBEAT_TIMEOUT
         if now >= silence:
             self.close(ProtocolError("heartbeat_timeout"))

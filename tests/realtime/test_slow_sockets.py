@@ -12,11 +12,13 @@ from websockets.sync.client import connect
 from realtime import log
 from realtime.metrics import metrics
 from tests.realtime.conftest import ServerInAThread, bearer, tell, until_sequenced, wait_until
+from tests.realtime.server.harness import frame
 
 pytestmark = pytest.mark.once
 
 OURS = "realtime.server.websocket:WebSocketProtocol"
 BIG = "x" * 60_000
+PONG = frame(b"", opcode=10)
 PATIENCE = 20.0
 
 
@@ -42,7 +44,7 @@ def test_who_does_not_read_is_given_up_and_comes_back_with_its_cursor(address, a
             sent += 1
 
         frames, code = read_all(never_reads)
-        events = [frame for frame in frames if frame["type"] == "Note"]
+        events = [each for each in frames if each["type"] == "Note"]
         assert code == 4410
         assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
         place = events[-1]["cursor"] if events else frames[0]["data"]["cursor"]
@@ -81,6 +83,27 @@ def test_a_replay_that_takes_longer_than_a_client_may_be_silent_is_no_silence(ad
         assert said == "Pong"
 
 
+@pytest.mark.parametrize("address", [OURS], indirect=True)  # the other server reads on
+def test_who_reads_slowly_and_says_something_is_not_silent(address, alice, settings):
+    silence = {"HEARTBEAT_INTERVAL": 0.5, "HEARTBEAT_TIMEOUT": 2.0}
+    settings.REALTIME = {**settings.REALTIME, **silence, "UNSENT_BYTES": 1 << 26, "UNSENT_SECONDS": 60}
+    with unread_socket(address, alice) as slow:
+        wait_until(lambda: sockets_open() == 1)
+        for n in range(200):
+            tell(alice, n=n, text=BIG)
+        until_sequenced()
+        begun = time.monotonic()
+
+        def has_read_and_answered():
+            slow.send(PONG)
+            slow.recv(8192)
+            return sockets_open() == 0 or time.monotonic() > begun + 2 * silence["HEARTBEAT_TIMEOUT"]
+
+        wait_until(has_read_and_answered)
+
+        assert sockets_open() == 1
+
+
 def sockets_open():
     return metrics.subscribers.labels("websocket")._value.get()
 
@@ -89,9 +112,9 @@ def numbers(client, count):
     """The numbers of the next events."""
     found = []
     while len(found) < count:
-        frame = json.loads(client.recv(PATIENCE))
-        if frame["type"] == "Note":
-            found.append(frame["data"]["n"])
+        said = json.loads(client.recv(PATIENCE))
+        if said["type"] == "Note":
+            found.append(said["data"]["n"])
     return found
 
 
