@@ -28,6 +28,7 @@ from realtime.resume import Opening, replay
 from realtime.threads import run_db
 from realtime.transports.commands import take_up_gained
 from realtime.transports.failing import closed_by_errors
+from realtime.transports.looking import Looked
 from realtime.transports.outlet import WayOut
 from realtime.transports.seated import Seated
 
@@ -136,7 +137,7 @@ class Connection(Seated, ABC):
         return self.opening
 
     async def _replay(self, *, begins: bool = False) -> None:
-        with closed_by_errors(self, "a replay"):
+        with closed_by_errors(self, "a replay"), Looked(self):
             if begins:  # what is older than all that is replayed
                 await give_again(self.hub.follower, self)
             await replay(self.hub, self, self.who, self.asked, self._history)
@@ -253,6 +254,10 @@ class Connection(Seated, ABC):
         await self.outlet.flushed()
 
     def beat(self, now: float) -> float:
+        """Do what it is time for; say when to look again."""
+        return self.expire(now)
+
+    def expire(self, now: float) -> float:
         """Close a connection whose credential has expired; say when to look again."""
         if self.expires_at is None:
             return math.inf

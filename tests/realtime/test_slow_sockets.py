@@ -3,12 +3,14 @@
 import json
 import socket
 import time
+from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from rest_framework_simplejwt.tokens import AccessToken
 from websockets.sync.client import connect
 
+from accounts.sessions import sign_out
 from realtime import log
 from realtime.metrics import metrics
 from tests.realtime.conftest import ServerInAThread, bearer, tell, until_sequenced, wait_until
@@ -104,8 +106,49 @@ def test_who_reads_slowly_and_says_something_is_not_silent(address, alice, setti
         assert sockets_open() == 1
 
 
+@pytest.mark.parametrize("address", [OURS], indirect=True)  # the other server takes all at once
+def test_who_reads_its_replay_slowly_is_sent_nothing_more_once_its_token_has_expired(address, alice, settings):
+    settings.REALTIME = {**settings.REALTIME, "UNSENT_BYTES": 64 * 1024, "UNSENT_SECONDS": 60}
+    place = log.present_cursor()
+    for n in range(100):
+        tell(alice, n=n, text=BIG)
+    until_sequenced()
+    before, token = closed_with(4401), AccessToken.for_user(alice)
+    token.set_exp(lifetime=timedelta(seconds=2))
+    with unread_socket(address, alice, token=token, cursor=place) as slow:
+        wait_until(lambda: closed_with(4401) == before + 1)
+
+        frames, code = read_all(slow)
+    events = [each for each in frames if each["type"] == "Note"]
+    assert [event["data"]["n"] for event in events] == list(range(len(events)))
+    assert len(events) < 100
+    assert code == 4401
+
+
+@pytest.mark.parametrize("address", [OURS], indirect=True)  # the other server takes all at once
+def test_who_reads_its_replay_slowly_is_closed_as_soon_as_its_user_signs_out(address, alice, settings):
+    settings.REALTIME = {**settings.REALTIME, "UNSENT_BYTES": 64 * 1024, "UNSENT_SECONDS": 60}
+    place = log.present_cursor()
+    for n in range(100):
+        tell(alice, n=n, text=BIG)
+    until_sequenced()
+    before = closed_with(4503)
+    with unread_socket(address, alice, cursor=place) as slow:
+        wait_until(lambda: b"Connected" in slow.recv(4096, socket.MSG_PEEK))
+        assert sockets_open() == 0, "it is in its replay"
+        sign_out(alice.pk)
+
+        wait_until(lambda: closed_with(4503) == before + 1)
+
+        assert read_all(slow)[1] in (4503, None), "the end comes behind what was sent, if it is read in time"
+
+
 def sockets_open():
     return metrics.subscribers.labels("websocket")._value.get()
+
+
+def closed_with(code):
+    return metrics.closed.labels(str(code))._value.get()
 
 
 def numbers(client, count):
@@ -118,14 +161,14 @@ def numbers(client, count):
     return found
 
 
-def unread_socket(address, user):
+def unread_socket(address, user, token=None, **query):
     """A socket with a small window, from which nothing is read."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.settimeout(PATIENCE)
     connection.connect((address.hostname, address.port))
     lines = [
-        f"GET /ws?{urlencode({'token': str(AccessToken.for_user(user))})} HTTP/1.1",
+        f"GET /ws?{urlencode({'token': str(token or AccessToken.for_user(user)), **query})} HTTP/1.1",
         f"Host: {address.netloc}",
         "Upgrade: websocket",
         "Connection: Upgrade",
