@@ -43,6 +43,7 @@ SEE = "realtime.view_operations"
 SEND_AWAY = "realtime.disconnect"
 READ = "realtime.view_event"
 CONFIRMED = "realtime.view_receipt"
+LAST = 2**63 - 1  # the largest number that a process can say to another
 
 
 class OperationsAdmin(_ModelAdmin):
@@ -237,13 +238,18 @@ def _place(text: str) -> Place | None:
     if not dot:
         return None
     try:
-        return int(first), rest
-    except ValueError as error:
-        raise ValidationError(gettext("There is no such page.")) from error
+        number = int(first)
+    except ValueError:
+        number = LAST + 1
+    if abs(number) > LAST:
+        raise ValidationError(gettext("There is no such page."))
+    return number, rest
 
 
 def _user(text: str) -> Any:
     """The user of that name, or that id; None where there is none."""
+    if "\0" in text:  # what no text of PostgreSQL's holds
+        return None
     users = get_user_model()._default_manager
     try:
         found = users.filter(pk=text).first()

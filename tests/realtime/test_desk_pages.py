@@ -219,7 +219,9 @@ def test_connections_are_found_by_the_name_of_their_user(
     assert [each["name"] for each in by_name.json()["connections"]] == ["bob"]
     assert ids(by_name) == ids(by_id)
     assert desk(admin).ask(user="nobody").status_code == 400
+    assert desk(admin).ask(user="no\0body").status_code == 400
     assert desk(admin).ask(after="x.y").status_code == 400
+    assert desk(admin).ask(after=f"{2**64}.y").status_code == 400
 
 
 @pytest.mark.parametrize(
