@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, cast
 from uuid import UUID
 
 import msgspec
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
@@ -238,10 +238,14 @@ def _limit_in(text: str | None) -> int:
 
 
 def _read(request: HttpRequest, form: type[Acks]) -> Acks:
-    if len(request.body) > conf.MAX_MESSAGE:
+    try:
+        raw = request.body
+    except RequestDataTooBig as error:
+        raise ProtocolError("message_too_big", limit="MAX_MESSAGE") from error
+    if len(raw) > conf.MAX_MESSAGE:
         raise ProtocolError("message_too_big", limit="MAX_MESSAGE")
     try:
-        body = read_json(request.body, max_depth=conf.MAX_DEPTH, max_keys=conf.MAX_KEYS)
+        body = read_json(raw, max_depth=conf.MAX_DEPTH, max_keys=conf.MAX_KEYS)
     except Unreadable as error:
         raise ProtocolError("bad_json", f"This cannot be read: {error}.", limit=error.limit) from error
     if not isinstance(body, dict):

@@ -34,6 +34,7 @@ def test_an_acknowledgement_is_recorded_once_for_what_wanted_one(http, poll, ali
         (b"{", "bad_json"),
         (b'{"message_ids": [], "message_ids": []}', "bad_json"),
         (b"[" * 100_000, "message_too_big"),
+        (b"[" * 3_000_000, "message_too_big"),
         (b"[" * 1000 + b"]" * 1000, "bad_json"),
         (b"[]", "invalid_data"),
         (b"{}", "invalid_data"),
