@@ -155,8 +155,8 @@ async def restart(hub: Hub, member: Member, who: Who, wanted: Wanted, reason: Re
     opening = await run_db(open_subscriber, who, on, None, None)
     member.state = opening.state
     member.reset(reason, opening.seqs)
-    # In the same history it has been given, or sent, what stands before the place from which the rest is missing.
-    behind = before.position if before.epoch == member.state.epoch else 0
+    # Of this history it was given, or sent, what stands before its place; of another, which may bear the name, nothing.
+    behind = before.position if reason == "trimmed" else 0
     await give_again(hub.follower, member, behind=behind)
 
 

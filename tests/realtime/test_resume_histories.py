@@ -24,6 +24,7 @@ from tests.realtime.recorder import (
     prune_all,
     restore,
     standing,
+    tell,
     until,
     wanted,
 )
@@ -99,6 +100,30 @@ async def test_a_log_that_was_restored_and_grew_past_a_client_in_mid_replay_is_a
         await grow(hub, 130, to=[smith])
 
         assert member.said == [1, 2, 3, 4, ("reset", "epoch", seqs), 130]
+
+
+async def test_who_is_reset_by_a_restored_log_is_given_what_is_open_below_its_place_too(
+    alice: User, smith: Topic
+) -> None:
+    cursor = await run_db(newest)
+    await run_db(lambda: fill(*range(1, 20), to=[smith]))
+    async with standing() as hub:
+
+        async def restore_and_grow() -> None:
+            if member.said != [1, 2, 3, 4]:
+                return
+            await run_db(restore, cursor.position + 1)
+            await run_db(lambda: tell(102, to=[smith], ack=True))
+            await run_db(lambda: fill(*range(103, 130), to=[smith]))
+            hub.follower._doubt.set()
+            await until(lambda: hub.follower.histories == 2)
+
+        member = await opened(hub, alice, smith, cursor=cursor)
+        member.between_pages = restore_and_grow
+        await replay(hub, member, lambda: present(alice), wanted(smith))
+        seqs = (await run_db(lambda: log.heads([smith])))[1]
+
+        assert member.said == [1, 2, 3, 4, ("reset", "epoch", seqs), 102]
 
 
 async def test_a_client_that_was_admitted_before_the_log_was_restored_is_reset(alice: User, smith: Topic) -> None:
