@@ -41,6 +41,7 @@ class Watch:
         self._position = position
         self._slow = slow
         self._alarms = Alarms()
+        self._untold: list[Turn] = []  # what has turned, until the database has taken it
         self._loop = asyncio.get_running_loop()
         self._next = self._loop.time() + conf.ALERT_INTERVAL
         self._last = self._loop.time()
@@ -65,8 +66,9 @@ class Watch:
     async def look(self) -> None:
         """Look once, and tell what has turned."""
         head, waited = await run_db(_of_the_log)
-        turns = list(self._alarms.look(self._values(head, waited)))
-        await run_db(_tell, self._name, turns, self._alarms.on)
+        self._untold += self._alarms.look(self._values(head, waited))
+        await run_db(_tell, self._name, tuple(self._untold), self._alarms.on)
+        self._untold.clear()
 
     def _values(self, head: int, waited: float) -> Mapping[str, float]:
         now, counted = self._loop.time(), _counters()

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -15,6 +16,7 @@ from realtime.conf import conf
 from realtime.desk import watch
 from realtime.desk.alarms import KINDS, Alarms, Turn
 from realtime.models import Condition, Event, Outgoing
+from realtime.threads import run_db
 
 LAG = next(kind for kind in KINDS if kind.name == "follower_lag")
 OUTBOX = next(kind for kind in KINDS if kind.name == "outbox_age")
@@ -148,3 +150,22 @@ def test_what_goes_on_is_renewed_and_not_said_again(alerts: Callable[[], list[tu
     row = Condition.objects.get()
     assert row.until > timezone.now() + timedelta(seconds=conf.ALERT_INTERVAL)
     assert alerts() == [("follower_lag", "error")]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_could_not_be_told_for_want_of_a_database_is_told_at_the_next_look(
+    alerts: Callable[[], list[tuple[str, str]]], sleeping_relay: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell, errors = watch._tell, [OperationalError("gone")]
+
+    def fails_once(process: str, turns: Any, on: Any) -> None:
+        if turns and errors:
+            raise errors.pop()
+        tell(process, turns, on)
+
+    monkeypatch.setattr(watch, "_tell", fails_once)
+    looks = watch.Watch("a", position=lambda: 0, slow=lambda: 10)
+    for _ in range(conf.ALERT_CHECKS + 2):
+        await looks._look()
+
+    assert await run_db(alerts) == [("slow_clients", "warning")]
