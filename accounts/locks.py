@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from axes.helpers import get_cool_off
@@ -18,7 +19,10 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 
+from accounts.models import User
 from realtime.seats import network_of
+
+LONGEST_NAME = 255
 
 
 def address_of(request: HttpRequest) -> str | None:
@@ -28,6 +32,12 @@ def address_of(request: HttpRequest) -> str | None:
         return str(ipaddress.ip_address(address))
     except ValueError:
         return None
+
+
+def name_of(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str | None:
+    """What failures are counted by beside it: of a name longer than any user's, as much as their table holds."""
+    name = (request.POST if credentials is None else credentials).get(User.USERNAME_FIELD)
+    return None if name is None else str(name)[:LONGEST_NAME]
 
 
 def locked_page(request: HttpRequest, original: HttpResponse | None, credentials: Any) -> HttpResponse:

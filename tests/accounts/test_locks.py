@@ -129,3 +129,13 @@ def test_nothing_that_was_typed_or_stood_in_the_address_is_kept(admin: User) -> 
     (row,) = AccessAttempt.objects.values()
 
     assert "hunter" not in str(row)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_name_longer_than_any_users_is_refused_and_locked_like_others(door: str, admin: User) -> None:
+    name = "x" * 10_000
+
+    statuses = guess(door, name)
+
+    assert statuses[0] == sign_in(door, "nobody").status_code
+    assert sign_in(door, name).status_code == 429
