@@ -49,6 +49,16 @@ class ByAge(CursorPagination):
     max_page_size = 200
     ordering = "id"
 
+    def decode_cursor(self, request: Request) -> Any:
+        """Read back where a page starts. Anybody can write one: what stands there for an id has to be one."""
+        place = super().decode_cursor(request)
+        try:
+            if place is not None and place.position is not None:
+                UUID(str(place.position))
+        except ValueError:
+            raise NotFound(self.invalid_cursor_message) from None
+        return place
+
 
 @method_decorator(sensitive_post_parameters(), name="dispatch")
 class SignInView(TokenViewBase):

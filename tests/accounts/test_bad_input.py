@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
+
 import pytest
 from rest_framework.test import APIClient
 
@@ -46,3 +49,30 @@ def test_a_body_of_more_than_64_kibibytes_is_not_read(
     answer = client_of(bob).post(f"/api/v1/{door}", {"name": "x" * 65 * 1024})
 
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("place", ["p=x", "p=%00", "p=1", "r=1&p=x", "o=1&p=é"])
+@pytest.mark.parametrize("of_members", [False, True])
+def test_a_page_that_is_none_is_not_found(
+    alice: User, family: Family, client_of: Callable[[User], APIClient], place: str, of_members: bool
+) -> None:
+    path = f"/api/v1/families/{family.pk}/members" if of_members else "/api/v1/families"
+
+    answer = client_of(alice).get(path, {"page": base64.b64encode(place.encode()).decode()})
+
+    assert answer.status_code == 404
+    assert answer.json() == {"detail": "Invalid cursor"}
+
+
+def test_the_pages_that_are_follow_each_other(alice: User, client_of: Callable[[User], APIClient]) -> None:
+    client = client_of(alice)
+    for name in ("One", "Two"):
+        client.post("/api/v1/families", {"name": name})
+
+    names, address = [], "/api/v1/families?limit=1"
+    while address:
+        page = client.get(address).json()
+        names += [each["name"] for each in page["results"]]
+        address = page["next"]
+
+    assert names == ["Miller", "One", "Two"]
