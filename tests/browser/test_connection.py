@@ -100,6 +100,27 @@ def test_an_entry_made_offline_is_kept_and_saved_once_when_back(
     at_alice.sees_balance("Everyday", "€96.00")
 
 
+def test_an_entry_whose_answer_was_lost_is_saved_once_though_the_page_was_reloaded(
+    alice: User, account: Account, sit_down: SitDown
+) -> None:
+    at_alice = sit_down(alice)
+    at_alice.context.grant_permissions(["local-network-access"])
+    at_alice.page.route("**/api/v1/transactions", _lose_the_answer)
+
+    at_alice.enter("4", "Patience")
+    expect(at_alice.page.locator("#new [data-error]")).to_contain_text("Nothing is lost")
+    at_alice.page.unroute("**/api/v1/transactions")
+    at_alice.page.reload()
+    at_alice.sees_transactions("Patience", "Opening")
+    expect(at_alice.page.locator("#new-description")).to_have_value("Patience")
+    at_alice.page.locator("#new button").click()
+
+    expect(at_alice.page.locator("#new [data-status]")).to_have_text("Saved.")
+    assert Transaction.objects.filter(description="Patience").count() == 1
+    at_alice.sees_balance("Everyday", "€96.00")
+    at_alice.forgives("net::ERR_FAILED")
+
+
 def test_a_page_whose_history_was_restored_fetches_everything_anew(
     alice: User, bob: User, account: Account, server: LiveServer, sit_down: SitDown
 ) -> None:
@@ -230,3 +251,8 @@ def _sign_in(page: Page, name: str, password: str) -> None:
 def _with_strict_policy(route: Route) -> None:
     response = route.fetch()
     route.fulfill(response=response, headers={**response.headers, "content-security-policy": STRICT_POLICY})
+
+
+def _lose_the_answer(route: Route) -> None:
+    route.fetch()
+    route.abort()

@@ -26,8 +26,8 @@ const EMPTIED = ["amount", "description", "payee"];
 export function openEntry(book, urls, hear) {
   /** @type {HTMLFormElement} */
   const form = find("#new");
-  /** @type {string | null} one for each transaction meant, however often it is sent */
-  let key = null;
+  // One for each transaction meant, however often it is sent: a field, so that it is kept with what was typed.
+  const { key } = fieldsOf(form);
   fieldsOf(form).date.value = today();
 
   // An account that was chosen is there to be chosen only once the book is open.
@@ -35,7 +35,7 @@ export function openEntry(book, urls, hear) {
   openSuggesting(form, book);
   openToggle("#entry-toggle", () => fieldsOf(form).amount.focus());
   form.addEventListener("input", () => {
-    key = null;
+    key.value = "";
     fill(form, "status", "");
   });
   fieldsOf(form).account_id.addEventListener("change", () => offerPayees(form, book));
@@ -54,11 +54,12 @@ export function openEntry(book, urls, hear) {
     if (Object.keys(faults).length) return;
     fill(form, "status", phrase("saving"));
     const typed = EMPTIED.map((name) => fieldsOf(form)[name].value);
-    key ??= newKey();
-    const answer = await create(entered, key);
+    key.value ||= newKey();
+    keep();
+    const answer = await create(entered, key.value);
     fill(form, "status", answer.ok ? phrase("saved") : "");
     if (!answer.ok) return showFaults(form, refusalsOf(form, answer));
-    key = null;
+    key.value = "";
     // What was typed while the request was under way belongs to the next one.
     EMPTIED.forEach((name, index) => {
       if (fieldsOf(form)[name].value === typed[index]) fieldsOf(form)[name].value = "";
