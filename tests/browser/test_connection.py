@@ -13,7 +13,7 @@ from pytest_django import Settings
 from accounts.models import Family, Membership, User
 from ledger.models import Account, Transaction
 from realtime import log
-from tests.browser.conftest import spend
+from tests.browser.conftest import sign_in, spend
 from tests.browser.reader import IMPATIENT, RECORD, Reader, was_told
 from tests.conftest import PASSWORD
 from tests.live import LiveServer
@@ -119,6 +119,20 @@ def test_an_entry_whose_answer_was_lost_is_saved_once_though_the_page_was_reload
     assert Transaction.objects.filter(description="Patience").count() == 1
     at_alice.sees_balance("Everyday", "€96.00")
     at_alice.forgives("net::ERR_FAILED")
+
+
+def test_a_page_in_whose_browser_somebody_else_has_signed_in_becomes_theirs(
+    alice: User, charlie: User, account: Account, sit_down: SitDown
+) -> None:
+    at_alice = sit_down(alice, init_script=IMPATIENT)
+    sign_in(at_alice.context, charlie)
+
+    at_alice.page.evaluate("async () => (await import('/static/ledger/page.js')).client.cut()")
+
+    expect(at_alice.page.locator(".who")).to_have_text("charlie")
+    at_alice.sees_state("Live")
+    at_alice.sees_accounts()
+    at_alice.forgives("not_found")  # it asked who of the family is online
 
 
 def test_a_page_whose_history_was_restored_fetches_everything_anew(

@@ -26,6 +26,7 @@ export const client = new RealtimeClient({
   share: page.user.id,
   getSnapshot: async () => {
     const fresh = await getJSON(page.urls.data);
+    if (isAnothers(fresh.user.id)) return location.reload();
     creditVersion = -1;
     showCredit(fresh.credit);
     load(fresh);
@@ -42,6 +43,7 @@ export function open(show) {
   load(page);
   showCredit(page.credit);
   client.on("CreditBalanceUpdate", ({ data }) => data.user_id === page.user.id && showCredit(data));
+  client.on("Connected", ({ data }) => isAnothers(data.user_id) && location.reload());
   client.on("Notification", showNotice);
   client.on("MembershipUpdate", ({ data }) => data.user_id === page.user.id && client.refresh());
   // Topics gained or lost while connected: what is on them is not among the rows of this page, or no longer.
@@ -50,6 +52,15 @@ export function open(show) {
   client.watch(showStatus);
   find("#retry").addEventListener("click", () => client.wake());
   client.start();
+}
+
+/**
+ * Whether somebody else has signed in in this browser meanwhile: nothing more would come that this page is for.
+ *
+ * @param {string} [userId] absent where the server did not say for whom a line is
+ */
+function isAnothers(userId = page.user.id) {
+  return userId !== page.user.id;
 }
 
 /** @param {{balance: string, version: number} | null} credit */
