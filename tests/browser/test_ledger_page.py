@@ -251,6 +251,19 @@ def test_who_of_the_family_is_online_is_seen_as_they_come_and_go(
     expect(people.locator("[data-presence]")).to_have_text(["online", "offline", "offline"], timeout=30_000)
 
 
+def test_who_comes_to_a_family_sees_who_of_it_is_online(
+    alice: User, charlie: User, family: Family, account: Account, sit_down: SitDown
+) -> None:
+    at_charlie = sit_down(charlie)
+    sit_down(alice)
+
+    Membership.objects.create(family=family, user=charlie, role="member")
+
+    people = at_charlie.page.locator("#people > li")
+    expect(people.locator("[data-name]")).to_have_text(["alice", "bob", "charlie (you)", "vera"])
+    expect(people.locator("[data-presence]")).to_have_text(["online", "offline", "online", "offline"])
+
+
 def test_who_joins_and_leaves_the_family_is_seen(
     alice: User, charlie: User, family: Family, account: Account, sit_down: SitDown
 ) -> None:

@@ -22,8 +22,11 @@ const key = (familyId, userId) => `${familyId}/${userId}`;
 
 /** Show the families of the page, now and after each snapshot. @param {Family[]} fresh */
 export function showPeople(fresh) {
+  const come = fresh.filter(({ id }) => !families.some((family) => family.id === id));
   families = fresh;
   show();
+  // Of a family that one comes to on a line no word was given when the line began.
+  if (client.state === "live") come.forEach(({ id }) => void ask(id));
 }
 
 /** Begin to follow who comes and goes. */
