@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from accounts.models import Family, Membership, User
 from config.services.waiting import wait_until
-from ledger.models import Account, Transaction
+from ledger.models import Account, Payee, Transaction
 from ledger.services import notices
 from ledger.services.credits import change as change_credit
 from realtime.models import Receipt
@@ -117,6 +117,25 @@ def test_a_viewer_sees_everything_and_no_way_to_write(
     at_vera.sees_transactions("Stamps", "Opening")
     expect(at_vera.page.locator("#new")).to_be_hidden()
     expect(at_vera.page.locator("#transactions [data-edit]:visible")).to_have_count(0)
+
+
+def test_a_payee_that_is_renamed_has_its_new_name_wherever_it_is_seen(
+    alice: User, family: Family, account: Account, sit_down: SitDown
+) -> None:
+    payee = Payee.objects.create(family=family, name="Corner shop")
+    spend(account, alice, "-3.00", "Bread", payee=payee)
+    spend(account, alice, "-4.00", "", payee=payee)
+    at_alice = sit_down(alice)
+    at_alice.sees_transactions("Corner shop", "Bread", "Opening")
+
+    payee.name = "Bakery"
+    payee.save()
+
+    at_alice.sees_transactions("Bakery", "Bread", "Opening")
+    expect(at_alice.row("Bread").locator("[data-where]")).to_have_text("Everyday · Bakery")
+    at_alice.look_for(search="bakery")
+    at_alice.sees_transactions("Bakery", "Bread")
+    expect(at_alice.change("Bread").get_by_label("Payee", exact=True)).to_have_value("Bakery")
 
 
 def test_credit_moves_in_the_bar_of_its_owner_alone(

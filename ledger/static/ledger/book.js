@@ -49,7 +49,7 @@ export class Book {
 
   /** @returns {Row[]} newest first, at most 100 */
   get transactions() {
-    return [...this.#transactions.rows.values()].sort(newestFirst);
+    return [...this.#transactions.rows.values()].sort(newestFirst).map((row) => this.named(row));
   }
 
   /** @param {string} familyId @returns {Row[]} by name */
@@ -65,7 +65,18 @@ export class Book {
 
   /** @param {string} id */
   transaction(id) {
-    return this.#transactions.rows.get(id);
+    const row = this.#transactions.rows.get(id);
+    return row && this.named(row);
+  }
+
+  /**
+   * A transaction with its payee's present name: when a payee is renamed, its transactions are not told again.
+   *
+   * @param {Row} row
+   */
+  named(row) {
+    const payee = this.#payees.rows.get(row.payee_id);
+    return payee && payee.name !== row.payee_name ? { ...row, payee_name: payee.name } : row;
   }
 
   /** @param {string} accountId */

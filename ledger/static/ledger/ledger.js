@@ -22,7 +22,10 @@ import { openRules } from "./rules.js";
 const book = new Book();
 const painter = new Painter(showLists);
 const filter = openFilter(book, page.urls, () => painter.soon());
-const lookUp = (/** @type {string} */ id) => book.transaction(id) ?? filter.search.transaction(id) ?? null;
+const lookUp = (/** @type {string} */ id) => {
+  const row = book.transaction(id) ?? filter.search.transaction(id);
+  return row ? book.named(row) : null;
+};
 const entry = openEntry(book, page.urls, hear);
 const editing = openEditing(book, page.urls, { hear, lookUp });
 const rules = openRules(book, page.urls);
@@ -53,7 +56,8 @@ function showAll() {
 }
 
 function showLists() {
-  const rows = filter.search.among(book.transactions, (id) => Boolean(book.account(id)));
+  const isSeen = (/** @type {string} */ accountId) => Boolean(book.account(accountId));
+  const rows = filter.search.among(book.transactions, isSeen, (row) => book.named(row));
   showAccounts(book);
   showTransactions(book, rows);
   filter.report(rows.length);
@@ -93,6 +97,7 @@ function takeBalance({ before, after }) {
 function takePayee() {
   entry.show();
   rules.show();
+  painter.soon();
 }
 
 /** @param {Change} change */

@@ -73,13 +73,14 @@ export class Search {
    * What is to be shown, newest first: of `rows` and of what was found, what matches now.
    *
    * @param {Row[]} rows @param {(accountId: string) => boolean} isSeen
+   * @param {(row: Row) => Row} named gives a row with the names of now
    */
-  among(rows, isSeen) {
+  among(rows, isSeen, named = (row) => row) {
     const { wanted } = this;
     if (!wanted) return rows;
     const all = new Map([...this.#found.rows, ...rows.map((row) => /** @type {const} */ ([row.id, row]))]);
-    const hits = [...all.values()].filter((row) => isSeen(row.account_id) && matches(row, wanted));
-    return hits.sort(newestFirst).slice(0, MOST_FOUND);
+    const seen = [...all.values()].filter((row) => isSeen(row.account_id)).map(named);
+    return seen.filter((row) => matches(row, wanted)).sort(newestFirst).slice(0, MOST_FOUND);
   }
 
   #forgetOldest() {
