@@ -138,6 +138,22 @@ def test_a_payee_that_is_renamed_has_its_new_name_wherever_it_is_seen(
     expect(at_alice.change("Bread").get_by_label("Payee", exact=True)).to_have_value("Bakery")
 
 
+def test_the_day_that_is_proposed_is_today_however_long_the_page_is_open(
+    alice: User, account: Account, sit_down: SitDown
+) -> None:
+    at_alice = sit_down(alice, timezone_id="UTC")
+    date = at_alice.page.locator("#new-date")
+
+    at_alice.page.clock.set_fixed_time("2031-02-03T12:00:00Z")
+    at_alice.page.locator("#new-amount").focus()
+    expect(date).to_have_value("2031-02-03")
+    date.fill("2031-02-01")
+    at_alice.page.clock.set_fixed_time("2031-02-04T12:00:00Z")
+    at_alice.page.locator("#new-amount").focus()
+
+    expect(date).to_have_value("2031-02-01")
+
+
 def test_credit_moves_in_the_bar_of_its_owner_alone(
     alice: User, bob: User, account: Account, sit_down: SitDown
 ) -> None:

@@ -28,7 +28,7 @@ export function openEntry(book, urls, hear) {
   const form = find("#new");
   // One for each transaction meant, however often it is sent: a field, so that it is kept with what was typed.
   const { key } = fieldsOf(form);
-  fieldsOf(form).date.value = today();
+  let proposed = (fieldsOf(form).date.value = today());
 
   // An account that was chosen is there to be chosen only once the book is open.
   let keep = () => {};
@@ -38,6 +38,7 @@ export function openEntry(book, urls, hear) {
     key.value = "";
     fill(form, "status", "");
   });
+  form.addEventListener("focusin", proposeToday);
   fieldsOf(form).account_id.addEventListener("change", () => offerPayees(form, book));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -46,6 +47,13 @@ export function openEntry(book, urls, hear) {
     button.disabled = true;
     await save().finally(() => (button.disabled = false));
   });
+
+  /** The page may have been open for weeks. A day that was chosen stays, as does that of what is being typed. */
+  function proposeToday() {
+    const { date } = fieldsOf(form);
+    if (date.value !== proposed || EMPTIED.some((name) => fieldsOf(form)[name].value)) return;
+    date.value = proposed = today();
+  }
 
   async function save() {
     const entered = read(form);
