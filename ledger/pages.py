@@ -53,9 +53,6 @@ class LedgerPage(LivePage):
     def page_data(self) -> Json:
         return ledger_data(cast("User", self.request.user))
 
-    def get_context_data(self, **kwargs: Any) -> Json:
-        return super().get_context_data(most_transactions=MOST_TRANSACTIONS, **kwargs)
-
 
 class CreditsPage(LivePage):
     """The user's credit, and the entries that made it so."""

@@ -154,6 +154,24 @@ def test_the_day_that_is_proposed_is_today_however_long_the_page_is_open(
     expect(date).to_have_value("2031-02-01")
 
 
+def test_where_the_newest_were_deleted_older_ones_are_shown(alice: User, account: Account, sit_down: SitDown) -> None:
+    Transaction.objects.bulk_create(
+        Transaction(account=account, amount="-0.01", description=f"Number {number}", date="2026-01-03")
+        for number in range(130)
+    )
+    at_alice = sit_down(alice)
+    newest = Transaction.objects.filter(date="2026-01-03").order_by("-pk")
+    more = at_alice.page.locator("#more-transactions")
+    expect(more).to_have_text("The newest 100 are shown. Look for older ones by name or date.")
+
+    newest.filter(pk__in=list(newest.values_list("pk", flat=True)[:1])).delete()
+    expect(more).to_have_text("The newest 99 are shown. Look for older ones by name or date.")
+    newest.filter(pk__in=list(newest.values_list("pk", flat=True)[:99])).delete()
+
+    at_alice.sees_transactions(*(f"Number {number}" for number in reversed(range(30))), "Opening")
+    expect(more).to_be_hidden()
+
+
 def test_credit_moves_in_the_bar_of_its_owner_alone(
     alice: User, bob: User, account: Account, sit_down: SitDown
 ) -> None:

@@ -52,6 +52,16 @@ export class Book {
     return [...this.#transactions.rows.values()].sort(newestFirst).map((row) => this.named(row));
   }
 
+  /** Whether there are older ones, which are not known here. */
+  get isCut() {
+    return this.#oldest !== null;
+  }
+
+  /** Whether so many of the newest have gone that older ones are to be fetched in their place. */
+  get isThin() {
+    return this.isCut && this.#transactions.rows.size < MOST_TRANSACTIONS / 2;
+  }
+
   /** @param {string} familyId @returns {Row[]} by name */
   payeesOf(familyId) {
     const ours = [...this.#payees.rows.values()].filter((payee) => payee.family_id === familyId);

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { Book, MOST_TRANSACTIONS } from "./book.js";
-import { find, flash, phrase } from "./dom.js";
+import { Book } from "./book.js";
+import { fill, find, flash, phrase } from "./dom.js";
 import { openEditing } from "./editing.js";
 import { openEntry } from "./entry.js";
 import { openFilter } from "./filter.js";
@@ -64,7 +64,8 @@ function showLists() {
   const isNarrowed = filter.search.wanted !== null;
   find("#no-transactions").hidden = isNarrowed || rows.length > 0;
   find("#nothing-found").hidden = !isNarrowed || rows.length > 0;
-  find("#more-transactions").hidden = isNarrowed || rows.length < MOST_TRANSACTIONS;
+  find("#more-transactions").hidden = isNarrowed || !book.isCut;
+  fill(document, "most", phrase("more", { count: rows.length }));
 }
 
 /** Show what has changed, and only that. @param {Change | null} change */
@@ -73,6 +74,7 @@ function take(change) {
   else if (change?.kind === "balance") takeBalance(change);
   else if (change?.kind === "payee") takePayee();
   else if (change) takeAccount(change);
+  if (change && book.isThin) client.refresh();
 }
 
 /** @param {Change} change */
