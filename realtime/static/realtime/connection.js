@@ -226,8 +226,11 @@ export class Connection {
   // --- signs of life ------------------------------------------------------------------------------
 
   #watchSilence() {
-    const { lastHeard = 0, silenceMs = 0 } = this.#current ?? {};
-    const left = lastHeard + silenceMs - this.#environment.now();
+    const attempt = /** @type {Attempt} */ (this.#current);
+    const now = this.#environment.now();
+    // This machine's clock may have been set back since.
+    attempt.lastHeard = Math.min(attempt.lastHeard, now);
+    const left = attempt.lastHeard + attempt.silenceMs - now;
     if (left <= 0) this.lose(ABNORMAL, 0, true);
     else this.#after(left, () => this.#watchSilence());
   }

@@ -157,6 +157,19 @@ test("silence for the greeting's timeout means that the line is dead", () => {
   assert.equal(there.socket.isClosed, true);
 });
 
+test("a clock that is set back hides no silence", () => {
+  let setBack = 0;
+  const there = world({ environment: { now: () => there.clock.now - setBack } });
+  there.client.start();
+  there.socket.greets({ timeout: 60 });
+
+  setBack = 3_600_000;
+  there.clock.pass(120_000);
+
+  assert.equal(there.socket.isClosed, true);
+  assert.equal(there.client.state, "waiting");
+});
+
 test("a Ping is answered with a Pong", () => {
   const there = live();
 
