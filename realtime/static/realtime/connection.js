@@ -97,6 +97,7 @@ export class Connection {
    * @param {boolean} [isSilent] it did not break: nothing came any more
    */
   lose(code, retryAfter = CLOSE_CODES[code]?.retryAfter ?? 0, isSilent = false) {
+    if (this.#status.state === "stopped") return;
     const { liveSince = 0, line } = this.#current ?? {};
     const wasSteady = liveSince > 0 && this.#environment.now() - liveSince >= STEADY_MS;
     if (wasSteady) this.#attempts = 0;

@@ -257,6 +257,20 @@ test("stop closes the line, and neither time nor waking opens another until star
   assert.equal(there.sockets.length, 2);
 });
 
+test("cutting the line of a client that is stopped opens none", () => {
+  const fresh = world();
+  const stopped = live();
+  stopped.client.stop();
+
+  for (const { client, clock } of [fresh, stopped]) {
+    client.cut();
+    clock.pass(40_000);
+  }
+
+  assert.deepEqual([fresh.sockets.length, stopped.sockets.length], [0, 1]);
+  assert.deepEqual([fresh.client.state, stopped.client.state], ["stopped", "stopped"]);
+});
+
 test("a browser that will not even make the socket is a failed attempt, not an exception", async () => {
   class Forbidden {
     constructor() {
