@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,10 @@ from ledger.money import check_credit, format_credit
 from realtime.holding import keep
 
 MAX_METADATA = 4096
+"""Bytes."""
+
+# Behind an even number of backslashes: behind an odd one it is somebody's text about null characters.
+_NULL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def change(user: User, amount: Decimal, reason: str, metadata: Mapping[str, Any] | None = None) -> CreditEntry:
@@ -86,8 +91,16 @@ def _check(amount: Decimal, reason: str, metadata: Mapping[str, Any]) -> None:
             _("{given} is no reason: {known}.").format(given=repr(reason), known=", ".join(CreditEntry.Reason.values))
         )
     try:
-        text = json.dumps(dict(metadata), allow_nan=False)
+        size = _size_of(metadata)
     except (TypeError, ValueError) as error:
         raise LedgerError(_("Metadata is a JSON object: {fault}.").format(fault=error)) from error
-    if len(text) > MAX_METADATA:
+    if size > MAX_METADATA:
         raise LedgerError(_("Metadata has at most {most} bytes.").format(most=MAX_METADATA))
+
+
+def _size_of(metadata: Mapping[str, Any]) -> int:
+    """Bytes of it as JSON. Raises TypeError, or ValueError, for what is none, or what PostgreSQL would not keep."""
+    text = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False)
+    if _NULL.search(text):
+        raise ValueError("it holds a null character")
+    return len(text.encode())

@@ -114,3 +114,28 @@ def test_a_refused_change_leaves_the_callers_transaction_usable(alice: User) -> 
         credit.change(alice, Decimal(1), "reward")
 
     assert credit.balance_of(alice).balance == Decimal(1)
+
+
+@pytest.mark.parametrize("text", ["a null \0 character", "behind a backslash: \\\0", "half a pair: \ud800"])
+def test_what_the_database_cannot_keep_is_refused(alice: User, text: str) -> None:
+    with pytest.raises(LedgerError, match="Metadata is a JSON object"):
+        credit.change(alice, Decimal(1), "purchase", {"note": text})
+
+    assert not CreditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\\\u0000", "💰", "钱" * 1300])
+def test_whatever_else_is_written_in_metadata_is_kept(alice: User, text: str) -> None:
+    credit.change(alice, Decimal(1), "purchase", {"note": text})
+
+    assert CreditEntry.objects.get().metadata == {"note": text}
+
+
+def test_metadata_is_measured_in_bytes_of_utf_8(alice: User) -> None:
+    room = 4096 - len('{"note": ""}')
+    credit.change(alice, Decimal(1), "purchase", {"note": "é" * (room // 2)})
+
+    with pytest.raises(LedgerError, match="at most 4096 bytes"):
+        credit.change(alice, Decimal(1), "purchase", {"note": "é" * (room // 2 + 1)})
+
+    assert CreditEntry.objects.count() == 1
