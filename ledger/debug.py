@@ -65,7 +65,7 @@ class CreditChange(ForStaff):
         try:
             asked = json.loads(request.body)
             change(user, Decimal(str(asked["amount"])), str(asked["reason"]), METADATA)
-        except (ValueError, TypeError, LookupError, InvalidOperation):
+        except (ValueError, TypeError, LookupError, InvalidOperation, RecursionError):
             return JsonResponse({"detail": _("Write an amount such as 12.50.")}, status=400)
         except LedgerError as error:
             return JsonResponse({"detail": str(error)}, status=400)

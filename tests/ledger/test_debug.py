@@ -103,3 +103,12 @@ def test_the_page_has_no_script_of_its_own_and_names_every_field(client: Client,
     assert page.count("<script") == page.count('<script type="module" src=') + page.count('type="application/json"')
     assert " onclick=" not in page
     assert " style=" not in page
+
+
+def test_json_nested_without_end_is_refused(client: Client, admin: User) -> None:
+    client.force_login(admin)
+
+    answer = client.post("/debug/credit", "[" * 100_000, content_type="application/json")
+
+    assert answer.status_code == 400
+    assert not CreditBalance.objects.exists()
