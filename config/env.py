@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import environ
 import msgspec
@@ -25,6 +25,8 @@ DEFAULT_SECRET_KEY = "development-only-secret-key-do-not-use-it-in-production"
 DEFAULT_JWT_SIGNING_KEY = "development-only-token-key-do-not-use-it-in-production"
 DEFAULT_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 SHORTEST_KEY = 32
+LONGEST_NUMBER = 9  # digits: as seconds, thirty years, which can still be taken from a date
+LONGEST_SAID = 40
 SQLITE_SYNCHRONOUS = ("NORMAL", "FULL")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
@@ -154,8 +156,9 @@ def _boolean(source: environ.Env, name: str, *, default: bool) -> bool:
 
 def _number(source: environ.Env, name: str, *, default: int, least: int) -> int:
     text = source.str(name, default=str(default)).strip()
-    if not text.isdecimal() or int(text) < least:
-        raise InvalidEnvironment(name, f"is {text!r}", f"Use a whole number, {least} or more.")
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER or int(text) < least:
+        remedy = f"Use a whole number, {least} or more, of at most {LONGEST_NUMBER} digits."
+        raise InvalidEnvironment(name, f"is {text[:LONGEST_SAID]!r}", remedy)
     return int(text)
 
 
@@ -189,8 +192,8 @@ def _database(source: environ.Env) -> dict[str, Any]:
 
 def _redis_url(source: environ.Env) -> str:
     url: str = source.str("REDIS_URL", default="").strip()
-    parts = urlsplit(url)
-    if url and (parts.scheme not in REDIS_SCHEMES or not (parts.hostname or parts.path)):
+    parts = _parts(url)
+    if url and (parts is None or parts.scheme not in REDIS_SCHEMES or not (parts.hostname or parts.path)):
         remedy = "Use redis://host:6379/0, rediss://… or unix:///path/to/socket, or leave it empty for none."
         raise InvalidEnvironment("REDIS_URL", "is not the address of a Redis server", remedy)
     return url
@@ -203,8 +206,10 @@ def _non_empty(name: str, value: str) -> str:
 
 
 def _host(name: str, value: str) -> str:
-    if "/" in value or " " in value:
-        remedy = "List host names without scheme or path, such as ledger.example.org,.example.org."
+    # A port is never compared: with one, the name would be nobody's.
+    has_port = ":" in value and not (value.startswith("[") and value.endswith("]"))
+    if "/" in value or " " in value or has_port:
+        remedy = "List host names without scheme, port or path, such as ledger.example.org,.example.org."
         raise InvalidEnvironment(name, f"holds {value!r}, which is not a host name", remedy)
     return value
 
@@ -218,11 +223,22 @@ def _network(name: str, value: str) -> str:
 
 
 def _origin(name: str, value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
+    parts = _parts(value)
+    is_address = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
+    if parts is None or not is_address or "@" in parts.netloc or parts.path or parts.query or parts.fragment:
         remedy = "List origins with scheme and without path, such as https://ledger.example.org."
         raise InvalidEnvironment(name, f"holds {value!r}, which is not an origin", remedy)
     return value
+
+
+def _parts(url: str) -> SplitResult | None:
+    """The parts of an address; None for one whose brackets do not close, or whose port is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def _log_level(name: str, value: str) -> str:

@@ -46,16 +46,32 @@ KEYS = {"SECRET_KEY": "s" * 40, "JWT_SIGNING_KEY": "j" * 40}
             KEYS | {"DATABASE_URL": "ledger"},
             "DATABASE_URL names a database this project does not run on. Use sqlite:",
         ),
-        (KEYS | {"DATABASE_POOL": "1"}, "DATABASE_POOL is '1'. Use a whole number, 2 or more."),
+        (KEYS | {"DATABASE_POOL": "1"}, "DATABASE_POOL is '1'. Use a whole number, 2 or more, of at most 9 digits."),
+        (
+            KEYS | {"SIGN_IN_PAUSE": "1000000000000"},
+            "SIGN_IN_PAUSE is '1000000000000'. Use a whole number, 1 or more, of at most 9 digits.",
+        ),
+        (KEYS | {"SIGN_IN_PAUSE": "9" * 5000}, f"SIGN_IN_PAUSE is '{'9' * 40}'. Use a whole number, 1 or more, of "),
         (KEYS | {"SQLITE_SYNCHRONOUS": "OFF"}, "SQLITE_SYNCHRONOUS is 'OFF'. Use one of NORMAL, FULL."),
         (
             KEYS | {"REDIS_URL": "localhost:6379"},
             "REDIS_URL is not the address of a Redis server. Use redis://host:6379/0, ",
         ),
+        (KEYS | {"REDIS_URL": "redis://[::1"}, "REDIS_URL is not the address of a Redis server. Use redis://"),
+        (KEYS | {"REDIS_URL": "redis://host:port/0"}, "REDIS_URL is not the address of a Redis server. Use redis://"),
         (KEYS | {"CHANNEL_PREFIX": " "}, "CHANNEL_PREFIX is empty. Give it a value or remove the variable."),
         (
             KEYS | {"ALLOWED_HOSTS": "https://ledger.example.org"},
             "ALLOWED_HOSTS holds 'https://ledger.example.org', which is not a host name. List host names without ",
+        ),
+        (
+            KEYS | {"ALLOWED_HOSTS": "ledger.example.org:8000"},
+            "ALLOWED_HOSTS holds 'ledger.example.org:8000', which is not a host name. List host names without ",
+        ),
+        (KEYS | {"ALLOWED_HOSTS": "::1"}, "ALLOWED_HOSTS holds '::1', which is not a host name. List host names "),
+        *(
+            (KEYS | {"ALLOWED_ORIGINS": origin}, f"ALLOWED_ORIGINS holds '{origin}', which is not an origin. List ")
+            for origin in ("https://[::1", "https://ledger.example.org:x", "https://a@b.example.org", "https://a.org#b")
         ),
         (
             KEYS | {"ALLOWED_ORIGINS": "https://a.example.org,ledger.example.org"},
