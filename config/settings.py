@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "config.lengths.measured",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -130,8 +131,8 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 # --- who is who -----------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-LOGIN_URL = "/accounts/login/"
 SESSION_ENGINE = "accounts.session_store"
+LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = LOGIN_URL
 AUTH_PASSWORD_VALIDATORS = [
@@ -151,8 +152,8 @@ AXES_COOLOFF_TIME = timedelta(seconds=ENVIRONMENT.sign_in_pause)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_CALLABLE = "accounts.locks.locked_page"
 AXES_CLIENT_IP_CALLABLE = "accounts.locks.address_of"
-AXES_RESET_ON_SUCCESS = True
 AXES_USERNAME_CALLABLE = "accounts.locks.name_of"
+AXES_RESET_ON_SUCCESS = True
 # Who is locked out cannot stay so by going on, and leaves no more rows.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
