@@ -61,6 +61,8 @@ export function open(listener, surroundings) {
     isGreeted = true;
     place = answer.cursor;
     answer.messages.forEach(listener.heard);
+    // What it said may have ended the line.
+    if (isClosed) return;
     // A tenth more or less, so that many clients do not ask in step.
     timer = setTimeout(go, answer.interval * (0.9 + 0.2 * random()));
   }

@@ -241,6 +241,19 @@ test("a poll that is answered after the end is the last", async () => {
   assert.equal(there.client.cursor, "c1");
 });
 
+test("a poll whose answer has the page stop is the last", async () => {
+  const there = world({ transports: ["polling"] });
+  there.client.on("TransactionUpdate", () => there.client.stop());
+  there.client.start();
+  await settled();
+
+  await there.request.gives([event(1)]);
+  there.clock.pass(60_000);
+  await settled();
+
+  assert.equal(there.requests.length, 1);
+});
+
 test("a poll that fails waits like any line that broke, and loses nothing", async () => {
   const there = await polling({ cursor: "page" }, [event(1)]);
   there.clock.pass(1100);
