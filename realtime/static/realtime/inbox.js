@@ -39,19 +39,20 @@ export class Inbox {
   /** @param {Parts} parts */
   constructor(parts) {
     this.#parts = parts;
-    this.#snapshots = new Snapshots({
+    const owner = {
       fetch: parts.getSnapshot,
-      release: (message) => this.take(message),
-      failed: (error) => {
+      release: (/** @type {Message} */ message) => this.take(message),
+      failed: (/** @type {unknown} */ error) => {
         parts.log("warn", "the snapshot failed: tried again on the next line", error);
         parts.lose();
       },
-    });
+    };
+    this.#snapshots = new Snapshots(owner, parts.place);
   }
 
   /** The page's state is not whole: have it fetched, now or on the next line. @param {boolean} now */
   refresh(now) {
-    this.#snapshots.isStale = true;
+    this.#parts.place.isStale = true;
     if (now) void this.#snapshots.fetch(null);
   }
 
@@ -79,7 +80,7 @@ export class Inbox {
     // Before the handlers, since what they ask now goes out by itself.
     topics.repeat(questions.repeat());
     this.#emit(message);
-    if (this.#snapshots.isStale && !this.#snapshots.isUnderWay) this.refresh(true);
+    if (place.isStale && !this.#snapshots.isUnderWay) this.refresh(true);
   }
 
   /** @param {Message} message */

@@ -17,6 +17,8 @@ export class Place {
   /** @type {Store | undefined} */ #storage;
   /** @type {Environment} */ #environment;
   #isWritePending = false;
+  /** The page's state is not known to be whole; a snapshot mends it. Kept meanwhile, the place would leave a hole. */
+  isStale = false;
 
   /** @param {string | undefined} cursor @param {Store | undefined} storage @param {Environment} environment */
   constructor(cursor, storage, environment) {
@@ -41,7 +43,7 @@ export class Place {
 
   #write() {
     this.#isWritePending = false;
-    if (this.#cursor) this.#guard(() => this.#storage?.setItem(KEY, this.#cursor ?? ""));
+    if (this.#cursor && !this.isStale) this.#guard(() => this.#storage?.setItem(KEY, this.#cursor ?? ""));
   }
 
   /** A storage may be full or forbidden: then the place is only not kept. @template T @param {() => T} action */

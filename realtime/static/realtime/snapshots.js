@@ -23,12 +23,12 @@ export class Snapshots {
   /** @type {Message[] | null} what arrived while one is under way */ #held = null;
   #turn = 0;
   /** @type {Promise<unknown>} */ #running = Promise.resolve();
-  /** The page's state is not known to be whole; a snapshot mends it. */
-  isStale = false;
+  /** @type {import("./place.js").Place} where it says whether the page is whole */ #place;
 
-  /** @param {Owner} owner */
-  constructor(owner) {
+  /** @param {Owner} owner @param {import("./place.js").Place} place */
+  constructor(owner, place) {
     this.#owner = owner;
+    this.#place = place;
   }
 
   get isUnderWay() {
@@ -44,7 +44,7 @@ export class Snapshots {
   async fetch(reset) {
     const turn = ++this.#turn;
     const isWanted = () => turn === this.#turn;
-    this.isStale = true;
+    this.#place.isStale = true;
     // What was held before a reset belongs to before it, perhaps to another history.
     this.#held = (!reset && this.#held) || [];
     // One at a time: an older snapshot that answers late must not overwrite a newer one.
@@ -67,7 +67,8 @@ export class Snapshots {
   #release() {
     const held = this.#held ?? [];
     this.#held = null;
-    this.isStale = false;
+    this.#place.isStale = false;
+    this.#place.cursor = this.#place.cursor; // now it may be kept
     // By way of the owner: a handler may ask for another snapshot, and then the rest is held again.
     for (const message of held) this.#owner.release(message);
   }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { event, live, world } from "./world.mjs";
+import { deferred, event, live, settled, world } from "./world.mjs";
 
 /** A storage that counts how often it is written. */
 function storage(cursor) {
@@ -41,6 +41,22 @@ test("a page's own cursor wins over the one that was kept", () => {
   there.client.start();
 
   assert.equal(there.socket.cursor, "page");
+});
+
+test("the place of a Reset is kept once its snapshot is shown, not before: a page that went would come back with a hole", async () => {
+  const store = storage("c5");
+  const snapshot = deferred();
+  const there = live({ storage: store, getSnapshot: () => snapshot.promise });
+
+  there.socket.says({ type: "Reset", data: { reason: "trimmed", cursor: "r9" } });
+  there.clock.pass(1000);
+  there.window.dispatchEvent(new Event("pagehide"));
+  const before = store.kept.get("realtime.cursor");
+  snapshot.resolve();
+  await settled();
+  there.clock.pass(1000);
+
+  assert.deepEqual([before, store.kept.get("realtime.cursor")], ["c5", "r9"]);
 });
 
 test("a storage that refuses is done without", () => {
