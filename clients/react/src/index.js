@@ -67,6 +67,7 @@ export function CreditProvider({ userId, initial, children }) {
   const client = useClient();
   const [credit, setCredit] = useState(/** @type {Credit | null} */ (initial ?? null));
   useEffect(() => {
+    setCredit(initial ?? null); // not what the user before had
     const isOurs = (/** @type {{user_id: string}} */ { user_id }) => user_id === userId;
     const what = { resource: "credit_balance", type: "CreditBalanceUpdate", isOurs, initial };
     return follow(client, what, setCredit);

@@ -136,6 +136,20 @@ test("a balance that the page already holds is shown at once and not asked for",
   assert.deepEqual(there.socket.commands("Request"), []);
 });
 
+test("nobody is shown the balance of who was here before", async () => {
+  const there = world();
+  const of = (userId, initial) => createElement(CreditProvider, { userId, initial }, createElement(Balance));
+  const page = await rendered(there, of("alice", { balance: "7.00", version: 7 }));
+  await act(async () => there.socket.greets());
+
+  await page.update(of("bob"));
+  const shown = [page.text];
+  await page.update(of("carol", { balance: "1.00", version: 1 }));
+  shown.push(page.text);
+
+  assert.deepEqual(shown, ["unknown", "1.00"]);
+});
+
 test("a balance that is shown no longer is asked for no longer", async () => {
   const there = world();
   const page = await rendered(there, createElement(CreditProvider, { userId: "alice" }, createElement(Balance)));
