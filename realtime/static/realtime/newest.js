@@ -4,7 +4,10 @@
  * Separate from the client, which knows nothing of what events mean: whoever keeps rows says which of an event's keys
  * names its row. An event that was read before a snapshot, or comes a second time, then changes nothing.
  *
- *     client.on("CreditBalanceUpdate", newest("user_id", ({ data }) => show(data.balance)));
+ *     const show = newest("user_id", ({ data }) => showBalance(data.balance));
+ *     for (const type of ["CreditBalanceUpdate", "Reset"]) client.on(type, show);
+ *
+ * It is given each `Reset`, too: another history counts its versions anew, and would else be told no more.
  *
  * @module
  */
@@ -24,6 +27,7 @@ const REMEMBERED_ROWS = 10_000;
 export function newest(key, handler, known = []) {
   const versions = new Map(known);
   return (message) => {
+    if (message.type === "Reset") return versions.clear();
     const { [key]: row, version } = message.data ?? {};
     if (version === undefined) return handler(message);
     if (version <= (versions.get(row) ?? -1)) return undefined;

@@ -102,6 +102,22 @@ test("of each row only what is newer is told, and a row that the page holds coun
   assert.deepEqual(told, ["a 2", "b 1", "a 3", "held 8"]);
 });
 
+test("another history counts its versions anew", async () => {
+  const there = live();
+  const told = [];
+  const handler = newest("row", ({ data }) => told.push(data.version));
+  for (const type of ["AccountUpdate", "Reset"]) there.client.on(type, handler);
+  const say = (seq, version) => there.socket.says(event(seq, { type: "AccountUpdate", data: { row: "a", version } }));
+  say(1, 9);
+
+  there.socket.says({ type: "Reset", data: { reason: "epoch", cursor: "n0" } });
+  say(2, 3);
+  say(3, 2);
+  await settled();
+
+  assert.deepEqual(told, [9, 3]);
+});
+
 test("what has no version is told as it is", () => {
   const told = [];
   const handler = newest("row", ({ data }) => told.push(data));
