@@ -22,6 +22,14 @@ from tests.live import variables
 
 SitDown = Callable[..., Reader]
 
+# As if nothing but single requests came through.
+POLLS = """
+window.WebSocket = class { constructor() { throw new Error("no sockets here"); } };
+const { fetch } = window;
+const isStream = (url) => String(url).includes("/api/v1/stream");
+window.fetch = (url, init) => (isStream(url) ? Promise.reject(new TypeError("no streams here")) : fetch(url, init));
+"""
+
 
 def test_what_one_enters_both_see_with_its_balance(alice: User, bob: User, account: Account, sit_down: SitDown) -> None:
     at_alice, at_bob = sit_down(alice), sit_down(bob)
@@ -302,6 +310,16 @@ def test_who_of_the_family_is_online_is_seen_as_they_come_and_go(
 
     # Who reconnects was never away: it takes a few seconds to count.
     expect(people.locator("[data-presence]")).to_have_text(["online", "offline", "offline"], timeout=30_000)
+
+
+def test_who_polls_sees_who_comes_as_well(alice: User, bob: User, account: Account, sit_down: SitDown) -> None:
+    at_alice = sit_down(alice, init_script=POLLS)
+    at_alice.sees_transport("polling")
+
+    sit_down(bob)
+
+    presence = at_alice.page.locator("#people > li [data-presence]")
+    expect(presence).to_have_text(["online", "online", "offline"], timeout=30_000)
 
 
 def test_who_comes_to_a_family_sees_who_of_it_is_online(

@@ -12,6 +12,9 @@ import { client, page } from "./page.js";
 /** @typedef {{id: string, name: string, role: string}} Member */
 /** @typedef {{id: string, name: string, members: Member[]}} Family */
 
+/** How often to ask on a line that carries no ephemeral events. */
+const ASK_EVERY_MS = 10_000;
+
 /** Who is online, as family and user. @type {Set<string>} */
 const online = new Set();
 /** @type {Family[]} */
@@ -33,7 +36,12 @@ export function showPeople(fresh) {
 export function openPeople() {
   client.on("PresenceUpdate", ({ data }) => note(data.family_id, data.user_id, data.online));
   client.on("MembershipUpdate", ({ data }) => data.user_id !== page.user.id && client.refresh());
-  client.on("Connected", () => families.forEach(({ id }) => void ask(id)));
+  client.on("Connected", askAll);
+  setInterval(() => client.transport === "polling" && askAll(), ASK_EVERY_MS);
+}
+
+function askAll() {
+  families.forEach(({ id }) => void ask(id));
 }
 
 /** @param {string} familyId */
