@@ -4,12 +4,12 @@ Anybody of the staff can write it into an address, and a list hands it to the da
 """
 
 import logging
-from collections.abc import Callable
 
 from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.deprecation import MiddlewareMixin
 from django.views.defaults import bad_request
 
 logger = logging.getLogger(__name__)
@@ -17,14 +17,8 @@ logger = logging.getLogger(__name__)
 IMPOSSIBLE = (DataError, OverflowError, ValidationError)
 
 
-class OddInput:
+class OddInput(MiddlewareMixin):
     """Middleware that answers 400 where the admin would fail with 500. Nothing of the request has happened then."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer for the view, or for the template, that failed; None leaves it to Django."""

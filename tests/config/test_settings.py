@@ -7,6 +7,8 @@ import sys
 from typing import Any
 
 import pytest
+from django.core.handlers.asgi import ASGIHandler
+from pytest_django import Settings
 
 from config.env import BASE_DIR
 
@@ -138,3 +140,12 @@ def test_django_reads_no_header_of_a_proxy_by_itself() -> None:
     )
 
     assert done.returncode == 0
+
+
+def test_no_middleware_makes_a_request_change_threads(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    settings.DEBUG = True  # or Django does not say so
+    caplog.set_level("DEBUG", "django.request")
+
+    ASGIHandler()
+
+    assert [each.getMessage() for each in caplog.records if "adapted" in each.getMessage()] == []
