@@ -7,6 +7,7 @@ it, and everybody when history changes. Those who are not known are read many at
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -267,3 +268,12 @@ def _judged(claim: Claim, standing: Standing) -> Credentials | Exception:
 
 _caches: WeakSet[RightsCache] = WeakSet()
 _registering = threading.Lock()
+
+
+def _forget_caches() -> None:
+    """Start over in a forked child: the loops are its parent's, and so is the thread that may have held the lock."""
+    global _caches, _registering
+    _caches, _registering = WeakSet(), threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_caches)

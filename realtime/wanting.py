@@ -6,6 +6,7 @@ of a user can only grow: whoever has confirmed an event, or never was of its aud
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -148,3 +149,12 @@ def to_the_millisecond(moment: datetime) -> float:
 
 _known: WeakSet[Settled] = WeakSet()
 _registering = threading.Lock()
+
+
+def _forget_known() -> None:
+    """Start over in a forked child, which nobody asks, and in which the thread that may have held the lock is not."""
+    global _known, _registering
+    _known, _registering = WeakSet(), threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_known)

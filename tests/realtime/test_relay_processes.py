@@ -139,6 +139,26 @@ def test_a_forked_process_has_a_relay_of_its_own(sleeping_relay: None) -> None:
     assert sorted(all_numbers()) == [1, 2, 3]
 
 
+HELD = """
+import os
+import signal
+from realtime import rights, wanting
+
+with rights._registering, wanting._registering:  # as a thread may that the child has not
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        rights.forget(1)
+        wanting.note("1", [])
+        os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_process_that_was_forked_while_rights_were_forgotten_does_not_wait_for_that() -> None:
+    run(HELD)
+
+
 WRITE = """
 from django.db import transaction
 from realtime.outbox import publish
