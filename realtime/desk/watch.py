@@ -66,8 +66,12 @@ class Watch:
     async def look(self) -> None:
         """Look once, and tell what has turned."""
         head, waited = await run_db(_of_the_log)
-        self._untold += self._alarms.look(self._values(head, waited))
-        await run_db(_tell, self._name, tuple(self._untold), self._alarms.on)
+        values = self._values(head, waited)
+        self._untold += self._alarms.look(values)
+        on = self._alarms.on
+        # Said again where another process has ended it, as this one could not say for too long that it goes on.
+        own = [Turn(kind, values[kind.name], begins=True) for kind in KINDS if kind.name in on and not kind.shared]
+        await run_db(_tell, self._name, (*self._untold, *own), on)
         self._untold.clear()
 
     def _values(self, head: int, waited: float) -> Mapping[str, float]:

@@ -169,3 +169,18 @@ async def test_what_could_not_be_told_for_want_of_a_database_is_told_at_the_next
         await looks._look()
 
     assert await run_db(alerts) == [("slow_clients", "warning")]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_is_still_wrong_with_a_process_that_was_taken_for_a_dead_one_is_said_again(
+    alerts: Callable[[], list[tuple[str, str]]], sleeping_relay: None
+) -> None:
+    looks = watch.Watch("a", position=lambda: 0, slow=lambda: 10)
+    for _ in range(conf.ALERT_CHECKS):
+        await looks._look()
+    await run_db(lambda: Condition.objects.update(until=timezone.now() - timedelta(seconds=1)))
+    await run_db(watch._tell, "b", [], frozenset())
+
+    await looks._look()
+
+    assert await run_db(alerts) == [("slow_clients", "warning"), ("slow_clients", "info"), ("slow_clients", "warning")]
