@@ -92,7 +92,7 @@ def _by_row(name: UUID) -> list[Trail]:
 def _trails(logged: QuerySet[Event], waiting: QuerySet[Outgoing] | None = None) -> list[Trail]:
     """Put the entries of each event together. An event stands once on each of its topics, in neighbouring places."""
     found: dict[UUID, Trail] = {}
-    for outgoing in (waiting or Outgoing.objects.none()).order_by("-id")[:MOST_EVENTS]:
+    for outgoing in () if waiting is None else waiting.order_by("-id")[:MOST_EVENTS]:
         places = [Place(topic) for topic in outgoing.topics.split(" ")]
         found[outgoing.event_id] = _trail(outgoing, None, places)
     ids = list(logged.order_by("-position").values_list("event_id", "timestamp")[: 2 * MOST_EVENTS])

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -105,6 +106,19 @@ def test_one_search_shows_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -
     ids = [say() for _ in range(5)]
 
     assert [each.event_id for each in trail.find(ROW)] == list(reversed(ids))[:3]
+
+
+def test_no_more_of_the_outbox_is_read_than_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail, "MOST_EVENTS", 2)
+    for _ in range(3):
+        say(sequenced=False)
+
+    with CaptureQueriesContext(connection) as asked:
+        trail.find(ROW)
+
+    looks = [each["sql"] for each in asked if 'FROM "realtime_outgoing"' in each["sql"]]
+    assert len(looks) == 2  # for an event of that id, and for the row
+    assert all("LIMIT 2" in look for look in looks)
 
 
 def test_the_time_of_its_place_follows_that_of_publishing() -> None:
