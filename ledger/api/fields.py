@@ -74,8 +74,8 @@ class MetadataField(serializers.DictField):
         text = json.dumps(found, default=_plain, ensure_ascii=False).encode()
         if len(text) > MAX_METADATA_BYTES:
             self.fail("too_large", limit=MAX_METADATA_BYTES)
-        # PostgreSQL keeps no null character, not even escaped.
-        if b"\\u0000" in text:
+        # PostgreSQL keeps no null character, not even escaped. Text about one has its backslash twice here.
+        if b"\\u0000" in text.replace(b"\\\\", b""):
             self.fail("null")
         return dict(json.loads(text))
 

@@ -52,6 +52,15 @@ def test_a_user_uses_their_own(api, rich):
     assert api(rich).get("credits").json()["balance"] == "7.50"
 
 
+def test_text_about_null_characters_holds_none(api, rich):
+    about = {"pattern": "\\u0000 and \\\\u0000"}
+
+    answer = api(rich).post("credits", {"amount": "-1.00", "reason": "usage", "metadata": about})
+
+    assert answer.status_code == 201
+    assert answer.json()["metadata"] == about
+
+
 def test_staff_gives_credit_to_anyone(api, admin, bob):
     answer = api(admin).post("credits", {"user_id": str(bob.pk), "amount": "5.00", "reason": "reward"})
 
