@@ -102,6 +102,18 @@ def test_a_member_changes_voids_and_deletes_what_another_entered(
     expect(at_bob.page.locator("#edit")).to_be_hidden()
 
 
+def test_of_a_transaction_of_nothing_all_else_can_be_changed(alice: User, account: Account, sit_down: SitDown) -> None:
+    spend(account, alice, "0.00", "Nothing")
+    at_alice = sit_down(alice)
+
+    dialog = at_alice.change("Nothing")
+    dialog.get_by_label("Description").fill("Less than that")
+    dialog.get_by_role("button", name="Save").click()
+
+    at_alice.sees_transactions("Less than that", "Opening")
+    assert Transaction.objects.get(description="Less than that").amount == 0
+
+
 def test_who_is_editing_what_another_changes_is_told(
     alice: User, bob: User, account: Account, sit_down: SitDown
 ) -> None:

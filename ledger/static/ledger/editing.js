@@ -93,6 +93,8 @@ export function openEditing(book, urls, { hear, lookUp }) {
   /** @param {Row} before */
   async function save(before) {
     const { payee, ...entered } = read(form);
+    // Nobody enters nothing here, but there may be such a transaction: left as it is, it is no fault.
+    if (fieldsOf(form).amount.value === before.amount) entered.amount ??= before.amount;
     const faults = faultsOf({ payee, ...entered });
     showFaults(form, faults);
     if (Object.keys(faults).length) return null;
