@@ -52,9 +52,10 @@ def visible_payees(user: Someone) -> QuerySet[Payee]:
 
 
 def visible_rules(user: Someone) -> QuerySet[Rule]:
-    """The rules of the user's families; one for a private account only with that account."""
-    of_family = Q(family__in=families_of(user))
-    return Rule.objects.filter(of_family & (Q(account=None) | Q(account__in=visible_accounts(user))))
+    """The rules of the user's families; those for a private account with it, as they are told on its topic."""
+    seen = visible_accounts(user)
+    of_family = Q(family__in=families_of(user)) & (Q(account=None) | Q(account__in=seen))
+    return Rule.objects.filter(of_family | Q(account__in=seen.filter(is_private=True)))
 
 
 def visible_notifications(user: Someone) -> QuerySet[Notification]:

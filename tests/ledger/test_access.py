@@ -8,6 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from accounts.models import Family, Membership, User
 from ledger import access
 from ledger.models import Account, Notification, Payee, Rule, Transaction
+from ledger.topics import rules_topic
 from realtime import topics
 
 People = dict[str, User]
@@ -123,6 +124,23 @@ def test_rows_of_a_private_account_are_seen_with_it(people: People, account: Acc
     }
 
     assert counts == {"alice": (2, 3), "bob": (1, 2), "vera": (1, 2), "charlie": (0, 0), "admin": (0, 0)}
+
+
+def test_a_rule_is_seen_by_those_who_are_told_of_it(people: People, account: Account, private: Account) -> None:
+    for each in (account, private):
+        each.shared_with.add(people["charlie"])
+    rules = {
+        each.name: Rule.objects.create(family=each.family, name=each.name, account=each) for each in (account, private)
+    }
+
+    seen = {name: set(access.visible_rules(user)) for name, user in people.items()}
+
+    told = {
+        name: {rules[each.name] for each in (account, private) if topics.readable(user, [rules_topic(each)])}
+        for name, user in people.items()
+    }
+    assert seen == told
+    assert seen["charlie"] == {rules[private.name]}
 
 
 def test_notices_and_payees_are_seen_by_whom_they_are_for(

@@ -185,6 +185,21 @@ def test_a_rule_for_a_private_account_is_seen_with_the_account(api, alice, bob, 
     assert api(bob).rows("rules") == []
 
 
+def test_a_rule_for_a_private_account_is_seen_by_a_guest_and_changed_by_none(api, charlie, family, private):
+    private.shared_with.add(charlie)
+    rule = Rule.objects.create(family=family, name="Secret", account=private, set_category="x")
+
+    assert api(charlie).get(f"rules/{rule.pk}").json()["name"] == "Secret"
+    for answer in (
+        api(charlie).patch(f"rules/{rule.pk}", {"is_active": False}),
+        api(charlie).delete(f"rules/{rule.pk}"),
+        api(charlie).post(f"rules/{rule.pk}/run"),
+    ):
+        assert answer.status_code == 403
+    rule.refresh_from_db()
+    assert rule.is_active
+
+
 def test_a_rule_whose_payee_is_gone_can_still_be_switched_off(api, bob, family, payee):
     rule = Rule.objects.create(family=family, name="x", set_payee=payee)
     payee.delete()
