@@ -155,8 +155,9 @@ def check_client(client: Client, history: History) -> Iterator[Anomaly]:
         if reason not in history.explained_resets or at < history.struck:
             yield Anomaly("reset", client.name, reason)
     for end in client.ends:
-        if end.how not in history.explained_ends or not history.struck <= end.at <= history.healed:
-            when = "while it lasted" if history.struck <= end.at <= history.healed else "before or after"
+        lasted = history.struck <= end.at and end.of <= history.healed
+        if end.how not in history.explained_ends or not lasted:
+            when = "while it lasted" if lasted else "before or after"
             yield Anomaly("close", client.name, f"{end.transport}: {end.how}, {when}")
     for error in client.errors:
         yield Anomaly("error", client.name, error)

@@ -98,11 +98,20 @@ class Heard(NamedTuple):
 
 
 class End(NamedTuple):
-    """How a connection ended, or was refused, that the client had not ended itself: a close code, or a word."""
+    """How a connection ended, or was refused, that the client had not ended itself: a close code, or a word.
+
+    ``since`` is when its last word came, or else when it was begun.
+    """
 
     at: float
     transport: str
     how: str
+    since: float
+
+    @property
+    def of(self) -> float:
+        """The moment that it is a consequence of: that a line is silent is noticed long after it began to be."""
+        return self.since if self.how == "silent" else self.at
 
 
 @dataclass

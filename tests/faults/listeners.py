@@ -76,6 +76,7 @@ class Listener:
         self._known: set[str] = set()  # topics whose count it has
         self._unplaced: dict[str, list[Heard]] = {}  # replayed for a topic that is not said to be there yet
         self._failures = 0
+        self._heard_at = 0.0
 
     async def listen(self) -> None:
         """Connect again and again, until cancelled."""
@@ -84,7 +85,7 @@ class Listener:
             how = await self._stay(kind)
             if how is None:
                 continue
-            self.record.ends.append(End(time.monotonic(), kind.name, how))
+            self.record.ends.append(End(time.monotonic(), kind.name, how, self._heard_at))
             self._failures += 1
             pause = min(LONGEST_PAUSE, 0.1 * 2**self._failures)
             await asyncio.sleep(self._chance.uniform(pause / 2, pause))
@@ -98,6 +99,7 @@ class Listener:
             client.pause = POLL_EVERY
         longest = self._chance.uniform(*STAY) if len(self._kinds) > 1 else None
         how: str | None = None
+        self._heard_at = time.monotonic()
         try:
             async with asyncio.timeout(OPEN_WITHIN):
                 await client.open()
@@ -126,7 +128,7 @@ class Listener:
                     return
                 raise
             client.frames.clear()
-            self._failures = 0
+            self._failures, self._heard_at = 0, time.monotonic()
             if frame["type"] == "Ping" and isinstance(client, SocketClient):
                 await client.send("Pong")
             self._take(frame)

@@ -292,10 +292,24 @@ def test_an_end_that_the_fault_explains_is_none_of_ours_and_any_other_is() -> No
     ended = history(explained_ends=frozenset({"1012"}), struck=10.0, healed=20.0)
     ends = ended.clients[0].ends
 
-    ends.append(End(15.0, "websocket", "1012"))
+    ends.append(End(15.0, "websocket", "1012", 14.0))
     assert check(ended) == []
-    ends[:] = [End(15.0, "websocket", "1011"), End(5.0, "websocket", "1012"), End(25.0, "websocket", "1012")]
+    ends[:] = [
+        End(15.0, "websocket", "1011", 14.0),
+        End(5.0, "websocket", "1012", 4.0),
+        End(25.0, "websocket", "1012", 19.0),
+    ]
     assert tally(check(ended)) == {"close": 3}
+
+
+def test_a_silence_that_began_while_the_fault_lasted_may_be_noticed_later() -> None:
+    ended = history(explained_ends=frozenset({"silent"}), struck=10.0, healed=20.0)
+    ends = ended.clients[0].ends
+
+    ends.append(End(60.0, "websocket", "silent", 15.0))
+    assert check(ended) == []
+    ends[:] = [End(70.0, "websocket", "silent", 25.0), End(9.0, "websocket", "silent", 1.0)]
+    assert tally(check(ended)) == {"close": 2}
 
 
 def test_an_error_on_the_wire_is_seen() -> None:
