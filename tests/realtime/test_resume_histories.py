@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,11 +12,14 @@ from accounts.models import User
 from config.services.waiting import wait_until
 from realtime import log, resume
 from realtime.access import present
+from realtime.hub import Hub
+from realtime.protocol.cursor import Cursor
 from realtime.resume import replay
 from realtime.threads import run_db
 from realtime.topics import Topic, topic
 from tests.realtime.recorder import (
     PATIENCE,
+    Recorder,
     connect,
     fill,
     grow,
@@ -77,6 +81,26 @@ async def test_a_history_that_changes_in_mid_replay_is_a_reset(alice: User, smit
         assert member.state.epoch == head.epoch
 
 
+async def replayed_while_restored(
+    hub: Hub, user: User, on: Topic, cursor: Cursor, *regrow: Callable[[], Any]
+) -> Recorder:
+    """A client that had four events of its replay when the log lost all but one of them, and grew again."""
+
+    async def restore_and_grow() -> None:
+        if member.said != [1, 2, 3, 4]:
+            return
+        await run_db(restore, cursor.position + 1)
+        for grow_again in regrow:
+            await run_db(grow_again)
+        hub.follower._doubt.set()
+        await until(lambda: hub.follower.histories == 2)
+
+    member = await opened(hub, user, on, cursor=cursor)
+    member.between_pages = restore_and_grow
+    await replay(hub, member, lambda: present(user), wanted(on))
+    return member
+
+
 async def test_a_log_that_was_restored_and_grew_past_a_client_in_mid_replay_is_a_reset(
     alice: User, smith: Topic
 ) -> None:
@@ -84,18 +108,7 @@ async def test_a_log_that_was_restored_and_grew_past_a_client_in_mid_replay_is_a
     cursor = await run_db(newest)
     await run_db(lambda: fill(*range(1, 20), to=[smith]))
     async with standing() as hub:
-
-        async def restore_and_grow() -> None:
-            if member.said != [1, 2, 3, 4]:
-                return
-            await run_db(restore, cursor.position + 1)
-            await run_db(lambda: fill(*range(102, 130), to=[smith]))
-            hub.follower._doubt.set()
-            await until(lambda: hub.follower.histories == 2)
-
-        member = await opened(hub, alice, smith, cursor=cursor)
-        member.between_pages = restore_and_grow
-        await replay(hub, member, lambda: present(alice), wanted(smith))
+        member = await replayed_while_restored(hub, alice, smith, cursor, lambda: fill(*range(102, 130), to=[smith]))
         seqs = (await run_db(lambda: log.heads([smith])))[1]
         await grow(hub, 130, to=[smith])
 
@@ -107,20 +120,9 @@ async def test_who_is_reset_by_a_restored_log_is_given_what_is_open_below_its_pl
 ) -> None:
     cursor = await run_db(newest)
     await run_db(lambda: fill(*range(1, 20), to=[smith]))
+    open_one, rest = lambda: tell(102, to=[smith], ack=True), lambda: fill(*range(103, 130), to=[smith])
     async with standing() as hub:
-
-        async def restore_and_grow() -> None:
-            if member.said != [1, 2, 3, 4]:
-                return
-            await run_db(restore, cursor.position + 1)
-            await run_db(lambda: tell(102, to=[smith], ack=True))
-            await run_db(lambda: fill(*range(103, 130), to=[smith]))
-            hub.follower._doubt.set()
-            await until(lambda: hub.follower.histories == 2)
-
-        member = await opened(hub, alice, smith, cursor=cursor)
-        member.between_pages = restore_and_grow
-        await replay(hub, member, lambda: present(alice), wanted(smith))
+        member = await replayed_while_restored(hub, alice, smith, cursor, open_one, rest)
         seqs = (await run_db(lambda: log.heads([smith])))[1]
 
         assert member.said == [1, 2, 3, 4, ("reset", "epoch", seqs), 102]

@@ -106,16 +106,22 @@ def test_who_reads_slowly_and_says_something_is_not_silent(address, alice, setti
         assert sockets_open() == 1
 
 
-@pytest.mark.parametrize("address", [OURS], indirect=True)  # the other server takes all at once
-def test_who_reads_its_replay_slowly_is_sent_nothing_more_once_its_token_has_expired(address, alice, settings):
+@pytest.fixture
+def long_ago(alice, settings):
+    """The cursor of a client with a hundred big events to be replayed, which may take its time."""
     settings.REALTIME = {**settings.REALTIME, "UNSENT_BYTES": 64 * 1024, "UNSENT_SECONDS": 60}
     place = log.present_cursor()
     for n in range(100):
         tell(alice, n=n, text=BIG)
     until_sequenced()
+    return place
+
+
+@pytest.mark.parametrize("address", [OURS], indirect=True)  # the other server takes all at once
+def test_who_reads_its_replay_slowly_is_sent_nothing_more_once_its_token_has_expired(address, alice, long_ago):
     before, token = closed_with(4401), AccessToken.for_user(alice)
     token.set_exp(lifetime=timedelta(seconds=2))
-    with unread_socket(address, alice, token=token, cursor=place) as slow:
+    with unread_socket(address, alice, token=token, cursor=long_ago) as slow:
         wait_until(lambda: closed_with(4401) == before + 1)
 
         frames, code = read_all(slow)
@@ -126,14 +132,9 @@ def test_who_reads_its_replay_slowly_is_sent_nothing_more_once_its_token_has_exp
 
 
 @pytest.mark.parametrize("address", [OURS], indirect=True)  # the other server takes all at once
-def test_who_reads_its_replay_slowly_is_closed_as_soon_as_its_user_signs_out(address, alice, settings):
-    settings.REALTIME = {**settings.REALTIME, "UNSENT_BYTES": 64 * 1024, "UNSENT_SECONDS": 60}
-    place = log.present_cursor()
-    for n in range(100):
-        tell(alice, n=n, text=BIG)
-    until_sequenced()
+def test_who_reads_its_replay_slowly_is_closed_as_soon_as_its_user_signs_out(address, alice, long_ago):
     before = closed_with(4503)
-    with unread_socket(address, alice, cursor=place) as slow:
+    with unread_socket(address, alice, cursor=long_ago) as slow:
         wait_until(lambda: b"Connected" in slow.recv(4096, socket.MSG_PEEK))
         assert sockets_open() == 0, "it is in its replay"
         sign_out(alice.pk)
