@@ -140,9 +140,9 @@ class Follower:
         """
         return (self.started and self.position >= position) or await self._wait_for(position)
 
-    async def outlive(self, epoch: str) -> bool:
-        """Wait until this process stands in another history than ``epoch``; False if it does not in time."""
-        return (self.started and self.epoch != epoch) or await self._wait_for(math.inf)
+    async def outlive(self, history: History) -> bool:
+        """Wait until this process stands in another history than ``history``; False if it does not in time."""
+        return (self.started and self.history != history) or await self._wait_for(math.inf)
 
     async def _wait_for(self, position: float) -> bool:
         arrival = self._loop.create_future()

@@ -13,6 +13,7 @@ from realtime import limits, log, topics
 from realtime.access import present
 from realtime.conf import conf
 from realtime.controls import control_entries
+from realtime.follower import History
 from realtime.hub import Hub, Member, fits
 from realtime.protocol.cursor import Cursor
 from realtime.protocol.entry import Entry
@@ -78,7 +79,7 @@ class _Joining:
             raise ProtocolError("unavailable")
         here, rest = follower.place, follower.since(self._position)
         if here.epoch != self._epoch or self._histories != follower.histories:
-            await self._change_history(here)
+            await self._change_history(follower.history)
         elif self._changes != self._member.state.changes:
             self._changes = self._member.state.changes
             self._position = await run_db(_from_joining, self._user, self._topic, self._position)
@@ -100,10 +101,10 @@ class _Joining:
         """Whether there is anybody to be sent something: neither closed nor being looked at again, nor gone."""
         return self._hub.has(self._member) and self._member.is_open
 
-    async def _change_history(self, here: Cursor) -> None:
+    async def _change_history(self, here: History) -> None:
         """Go on at the head of another history, once this process follows it too."""
         start = await run_db(_now, self._topic)
-        if start.epoch == here.epoch or await self._hub.follower.outlive(here.epoch):
+        if start.epoch == here[0] or await self._hub.follower.outlive(here):
             self._start_over(start, "epoch")
         else:
             raise ProtocolError("unavailable")

@@ -117,7 +117,7 @@ async def _replay_page(hub: Hub, member: Member, who: Who, wanted: Wanted) -> No
     state, follower = member.state, hub.follower
     if not await follower.reach(state.position):
         raise ProtocolError("unavailable")
-    here = follower.place  # taken before anything is awaited: history may change meanwhile
+    here, history = follower.place, follower.history  # before anything is awaited: history may change meanwhile
     if here.epoch == state.epoch and state.position < here.position:
         rest = follower.since(state.position)
         if rest is not None:
@@ -129,8 +129,8 @@ async def _replay_page(hub: Hub, member: Member, who: Who, wanted: Wanted) -> No
         await restart(hub, member, who, wanted, problem)
         return
     await _send(hub, member, page.entries)
-    if here.epoch != state.epoch:  # the client is newer than this process
-        if not await follower.outlive(here.epoch):
+    if here.epoch != state.epoch or page.head.position < here.position:  # the client is newer than this process
+        if not await follower.outlive(history):
             raise ProtocolError("unavailable")
     elif len(page.entries) < conf.PAGE and not (state.ended or member.waits):
         state.advance(here.position, here.check)

@@ -221,7 +221,7 @@ async def test_who_waits_for_what_is_not_there_is_told_so_in_time_and_forgotten(
         settings.REALTIME = {**settings.REALTIME, "START_TIMEOUT": 0.05}  # not before: a slow start is no failure
 
         assert not await it.follower.reach(1)
-        assert not await it.follower.outlive(it.follower.epoch)
+        assert not await it.follower.outlive(it.follower.history)
 
         assert not it.follower._waiting
 

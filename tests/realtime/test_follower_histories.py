@@ -134,14 +134,14 @@ async def test_a_log_that_was_pruned_past_it_is_a_reset(no_tick: None) -> None:
 async def test_who_waits_is_told_when_history_changes(no_tick: None) -> None:
     await run_db(grow, 1)
     async with following() as it:
-        epoch = it.follower.epoch
-        waiting = [asyncio.ensure_future(it.follower.reach(9)), asyncio.ensure_future(it.follower.outlive(epoch))]
+        old = it.follower.history
+        waiting = [asyncio.ensure_future(it.follower.reach(9)), asyncio.ensure_future(it.follower.outlive(old))]
         await it.until(lambda: len(it.follower._waiting) == 2)
         await run_db(log.new_epoch)
         it.follower.take(Batch("another", 9, 9))
 
         assert await asyncio.gather(*waiting) == [True, True]
-        assert it.follower.epoch == (await run_db(log.head)).epoch != epoch
+        assert it.follower.epoch == (await run_db(log.head)).epoch != old[0]
 
 
 async def test_starting_over_is_tried_until_it_is_done_and_nothing_is_taken_meanwhile(settings: Settings) -> None:

@@ -57,8 +57,12 @@ async def test_a_floor_that_rises_in_mid_replay_is_a_reset_and_never_a_part(alic
         assert member.state.position == head.position + 1
 
 
+@pytest.mark.parametrize("noticed", ["at once", "when asked"])
 @pytest.mark.parametrize("happened", ["new epoch", "restored"])
-async def test_a_history_that_changes_in_mid_replay_is_a_reset(alice: User, smith: Topic, happened: str) -> None:
+async def test_a_history_that_changes_in_mid_replay_is_a_reset(
+    alice: User, smith: Topic, happened: str, noticed: str
+) -> None:
+    """One, also where this process is the last to notice: it joins nobody to a place that the log has no more."""
     cursor = await run_db(newest)
     await run_db(lambda: fill(*range(1, 20), to=[smith]))
     async with standing() as hub:
@@ -67,7 +71,8 @@ async def test_a_history_that_changes_in_mid_replay_is_a_reset(alice: User, smit
         async def happen_once() -> None:
             for name in happenings:
                 await run_db(log.new_epoch if name == "new epoch" else lambda: restore(cursor.position + 1))
-                hub.follower._doubt.set()
+                if noticed == "at once":
+                    hub.follower._doubt.set()
 
         member = await opened(hub, alice, GLOBAL, smith, cursor=cursor)
         member.between_pages = happen_once
@@ -75,6 +80,7 @@ async def test_a_history_that_changes_in_mid_replay_is_a_reset(alice: User, smit
         head, seqs = await run_db(lambda: log.heads([smith, GLOBAL]))
         await grow(hub, 20, to=[smith])
 
+        assert hub.follower.histories == 2
         resets = [word for word in member.said if isinstance(word, tuple)]
         assert resets == [("reset", "epoch", seqs)]
         assert member.said[-2:] == [("reset", "epoch", seqs), 20]
