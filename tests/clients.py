@@ -22,6 +22,8 @@ from httpx_sse import EventSource, ServerSentEvent
 from rest_framework_simplejwt.tokens import AccessToken
 from websockets.typing import Subprotocol
 
+from tests.processes import holder_of
+
 TIMEOUT = 30.0
 NOT_EVENTS = {"Connected", "Ping", "Pong", "Subscribed", "Unsubscribed", "Reset", "Error", "Response", "Authenticated"}
 MSGPACK = "realtime.v1.msgpack"
@@ -177,6 +179,10 @@ class SocketClient(Client):
     async def cut(self) -> None:
         self.socket.transport.abort()
         await self.socket.wait_closed()
+
+    def server_process(self) -> int:
+        """Return the id of the process at the other end."""
+        return holder_of(self.socket.remote_address[1], self.socket.local_address[1])
 
     async def receive(self) -> Frame:
         raw = await self.socket.recv()

@@ -2,8 +2,11 @@
 
 from django.db import connection, transaction
 
+from config.services.waiting import wait_until
+from realtime import log
 from realtime.relay import relay
 
+DRAINED_WITHIN = 20.0
 STOPPED_WITHIN = 30.0  # seconds; a process that ends gives its relay one, which a busy machine takes for a look
 
 MADE_BY_MIGRATING = {"django_migrations", "django_content_type", "auth_permission"}
@@ -13,6 +16,11 @@ def still_relay() -> None:
     """Let the relay finish what was committed, and be sure that it has ended: it would see to the next test's, too."""
     relay.stop(STOPPED_WITHIN)
     assert relay._thread is None or not relay._thread.is_alive(), "the relay does not end"
+
+
+def wait_until_drained() -> None:
+    """Wait until everything committed has its place in the log."""
+    wait_until(lambda: log.waiting() is None, DRAINED_WITHIN, lambda: "the relays do not sequence")
 
 
 def empty_tables() -> None:

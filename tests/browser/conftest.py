@@ -6,7 +6,6 @@ Separate run, separate fixtures: Playwright's event loop does not live with that
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,9 +17,12 @@ from playwright.sync_api import Browser, BrowserContext
 from pytest_django import DjangoDbBlocker
 
 from accounts.models import Family, User
+from config.launch import browser as chromium
 from ledger.models import Account, Transaction
 from tests.browser.reader import Reader
 from tests.live import LiveServer
+from tests.processes import frozen, workers_of
+from tests.tables import wait_until_drained
 
 # Playwright keeps a loop running in this thread, where Django would refuse to touch the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -39,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     """Debian's Chromium, which asks nobody on the network for anything."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = chromium.installed()
     if path is None:
         pytest.skip("THE PAGES ARE NOT TESTED IN A BROWSER: there is no Chromium on the PATH")
     quiet = ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
@@ -98,6 +100,18 @@ def sit_down(browser: Browser, server: LiveServer) -> Iterator[Callable[..., Rea
     for reader in readers:
         reader.context.close()
     assert complaints == [], server.log()[-4000:]
+
+
+def sit_at_each(server: LiveServer, sit: Callable[[], Reader]) -> None:
+    """Have a page at each of the server's processes: who takes a connection is chance, and who has none says nothing.
+
+    The others are stopped meanwhile, though not with the head of the log in their hands.
+    """
+    wait_until_drained()
+    workers = workers_of(server.pid)
+    for worker in workers:
+        with frozen(*(other for other in workers if other != worker)):
+            sit()
 
 
 def sign_in(context: BrowserContext, user: User, base_url: str = "") -> None:

@@ -18,7 +18,9 @@ from accounts.models import User
 from config.env import BASE_DIR
 from ledger.models import Account, Transaction
 from ledger.services.credits import change
+from tests.browser.conftest import sit_at_each
 from tests.browser.reader import Reader
+from tests.live import LiveServer
 
 SitDown = Callable[..., Reader]
 Camera = Callable[[Reader, str], None]
@@ -80,11 +82,12 @@ def test_the_demo_shows_what_happens_as_it_happens(
     ("suffix", "device"), [pytest.param("", TALL, id="desktop"), pytest.param("-phone", PHONE, id="phone")]
 )
 def test_the_desk_shows_how_the_demo_is_doing(
-    suffix: str, device: dict[str, Any], camera: Camera, transactional_db: None, sit_down: SitDown
+    suffix: str, device: dict[str, Any], camera: Camera, server: LiveServer, sit_down: SitDown
 ) -> None:
     call_command("create_demo", verbosity=0)
-    for username in ("alice", "bob", "vera"):
-        sit_down(User.objects.get(username=username))
+    usernames = iter(("alice", "bob", "vera"))
+    sit_at_each(server, lambda: sit_down(User.objects.get(username=next(usernames))))
+    sit_down(User.objects.get(username=next(usernames)))
     at_admin = sit_down(User.objects.get(username="admin"), **device)
     at_admin.page.goto("/admin/realtime/operations/")
 

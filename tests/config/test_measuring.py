@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from config.env import BASE_DIR
 from config.services.waiting import wait_until
 from tests.live import LiveServer
+from tests.processes import workers_of
 
 TOKEN = "a-token-of-at-least-thirty-two-characters"
 PATIENCE = 20.0
@@ -43,7 +44,7 @@ def test_any_worker_tells_what_all_of_them_measured_and_the_dead_ones_too() -> N
         refuse(server, 20)
         assert {numbers(server)[refused] for _ in range(10)} == {20}
 
-        for worker in workers_of(server):
+        for worker in workers_of(server.pid):
             os.kill(worker, signal.SIGKILL)
         wait_until(lambda: _answers(server), PATIENCE, server.log)
         refuse(server, 5)
@@ -57,24 +58,8 @@ def test_any_worker_tells_what_all_of_them_measured_and_the_dead_ones_too() -> N
     assert not list((BASE_DIR / "var" / "metrics").glob(f"*-{server.pid}"))
 
 
-def workers_of(server: LiveServer) -> list[int]:
-    """The ids of the server's workers."""
-    return [child for child in _children(server.pid) if "spawn_main" in _command(child)]
-
-
 def _answers(server: LiveServer) -> bool:
     try:
-        return len(workers_of(server)) == WORKERS and bool(numbers(server))
+        return len(workers_of(server.pid)) == WORKERS and bool(numbers(server))
     except (httpx.HTTPError, OSError):
         return False
-
-
-def _children(process: int) -> list[int]:
-    path = f"/proc/{process}/task/{process}/children"
-    with open(path) as file:
-        return [int(child) for child in file.read().split()]
-
-
-def _command(process: int) -> str:
-    with open(f"/proc/{process}/cmdline") as file:
-        return file.read()

@@ -19,9 +19,9 @@ from pytest_django import DjangoDbBlocker
 from tests.clients import TRANSPORTS, Client, SocketClient
 from tests.contract.by_close import open_or_raise
 from tests.contract.other_servers import BODY, PROCESSES, OtherServer, lacks
-from tests.contract.world import World, make_world, wait_until_drained
+from tests.contract.world import World, make_world
 from tests.live import LiveServer
-from tests.tables import empty_tables, still_relay
+from tests.tables import empty_tables, still_relay, wait_until_drained
 
 Start = Callable[..., LiveServer]
 

@@ -20,7 +20,6 @@ from realtime.conf import Settings
 from tests.clients import MSGPACK, Client, PollClient, SocketClient, StreamClient, access_token
 from tests.contract.conftest import Start
 from tests.contract.other_servers import BODIES, HEADS, SILENCE, needs
-from tests.contract.processes import worker_of
 from tests.contract.world import World, gateway, spend, work
 from tests.live import LiveServer
 
@@ -277,7 +276,7 @@ async def test_a_killed_process_leaves_no_count_behind_for_longer_than_its_lease
         await until(survivor, world, 429)
         began = time.monotonic()
 
-        os.kill(worker_of(victim, clients[0]), signal.SIGKILL)
+        os.kill(clients[0].server_process(), signal.SIGKILL)
         await until(survivor, world, 429)  # for as long as nobody knows that it is dead
         stack.push_async_exit(await until(survivor, world, 101, seconds=60))
 

@@ -13,15 +13,14 @@ from tests.clients import Client, SocketClient, access_token
 from tests.contract.checks import check_complete, check_envelopes, logged, no_reset
 from tests.contract.conftest import Start
 from tests.contract.hopper import Hopper
-from tests.contract.processes import frozen, worker_of
 from tests.contract.random_writer import RandomWriter
 from tests.contract.world import World, drained, gateway, spend, work
 from tests.live import LiveServer
+from tests.processes import frozen, workers_of
 
 pytestmark = pytest.mark.once
 
 TICK = 3600.0  # seconds between two looks of the slow server: none while this lasts
-MOST_CONNECTIONS = 40
 WRITES = 100
 STAYS = 12
 
@@ -45,15 +44,17 @@ def sleeper(start_server: Start) -> LiveServer:
 
 
 async def one_on_each(stack: AsyncExitStack, pair: LiveServer, world: World) -> dict[int, SocketClient]:
-    """Connect until both processes have a client; return one of each, by process."""
+    """Connect one client to each process; return them by process."""
     found: dict[int, SocketClient] = {}
-    for _ in range(MOST_CONNECTIONS):
-        client = gateway(pair, world, world.account_topic, world.family_topic, cursor=world.start)
-        await stack.enter_async_context(client)
-        found.setdefault(worker_of(pair, client), client)
-        if len(found) == 2:
-            return found
-    raise AssertionError("all connections went to one process")
+    workers = workers_of(pair.pid)
+    await drained()  # nobody is stopped with the head of the log in their hands
+    for worker in workers:
+        with frozen(*(other for other in workers if other != worker)):
+            client = gateway(pair, world, world.account_topic, world.family_topic, cursor=world.start)
+            await stack.enter_async_context(client)
+        found[client.server_process()] = client
+    assert sorted(found) == sorted(workers)
+    return found
 
 
 async def test_two_processes_behind_one_port_both_serve_every_event_of_a_third(pair: LiveServer, world: World) -> None:
@@ -131,7 +132,7 @@ async def test_a_server_that_was_frozen_catches_up_and_disturbs_nobody_who_comes
         for client in (awake, stuck):
             await client.events(3)
         await drained()  # nobody is stopped with the head of the log in their hands
-        with frozen(worker_of(sleeper, stuck)):
+        with frozen(stuck.server_process()):
             await work(spend, world, 3)
             await awake.events(12)
             late = transport(sleeper.url, token, cursor=awake.cursor, topics=topics)

@@ -6,7 +6,6 @@ Servers live for a whole module here, and the log with them: what keeps tests ap
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,11 +19,11 @@ from realtime import log
 from realtime.threads import run_db
 from tests.clients import SocketClient, access_token
 from tests.live import LiveServer
+from tests.tables import wait_until_drained
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DRAINED_WITHIN = 20.0
 
 _numbers = itertools.count(1)
 
@@ -119,14 +118,6 @@ def money(text: str) -> Decimal:
 async def work(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run what writes or reads the database beside the event loop, on which the clients listen."""
     return await run_db(lambda: func(*args, **kwargs))
-
-
-def wait_until_drained() -> None:
-    """Wait until everything committed has its place in the log."""
-    deadline = time.monotonic() + DRAINED_WITHIN
-    while log.waiting() is not None:
-        assert time.monotonic() < deadline, "the relays do not sequence"
-        time.sleep(0.01)
 
 
 async def drained() -> None:

@@ -38,6 +38,7 @@ from tests.faults.proxy import TcpProxy
 from tests.faults.tables import Tables, address_of
 from tests.faults.world import World
 from tests.live import LiveServer
+from tests.processes import workers_of
 from tests.servers import CROWD
 
 WORKERS = 2
@@ -125,7 +126,7 @@ class Rig:
 
     def workers(self) -> list[int]:
         """The ids of the server's worker processes."""
-        return [pid for pid in _children(self.server.pid) if "resource_tracker" not in _command(pid)]
+        return workers_of(self.server.pid)
 
     def wait_until_all_serve(self) -> None:
         """Wait until every worker serves: until then it has no threads beside its own, and clients wait for it."""
@@ -318,21 +319,7 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def _children(pid: int) -> list[int]:
-    with suppress(OSError):
-        return [
-            int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()
-        ]
-    return []
-
-
 def _threads(pid: int) -> int:
     with suppress(OSError):
         return len(os.listdir(f"/proc/{pid}/task"))
     return 0
-
-
-def _command(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return "resource_tracker"  # gone already: no worker
