@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realtime import log, receipts
 from realtime.conf import conf
@@ -32,13 +32,20 @@ logger = logging.getLogger("realtime.again")
 WANTS_AT_ONCE = 5000  # events that one read asks for, of all its users together
 
 
+class _Question(NamedTuple):
+    """What is asked, and who is to remember the answer: those of the history that the places are of."""
+
+    ask: Ask
+    settled: Settled
+
+
 class Again:
     """What is open, and for whom, as far as this process knows. For one follower."""
 
     def __init__(self) -> None:
         self.wanting = Wanting()
         self.settled = Settled()
-        self._reads = Together[Ask, list[Entry]](self._read_open, weigh=_wants, heaviest=WANTS_AT_ONCE)
+        self._reads = Together[_Question, list[Entry]](self._read_open, weigh=_wants, heaviest=WANTS_AT_ONCE)
 
     def restart(self, wanting: Wanting) -> None:
         """Know what another history holds, and nothing of whom it was confirmed by."""
@@ -51,6 +58,7 @@ class Again:
 
     async def due(self, user_id: str, topics: Collection[str], behind: int, upto: int) -> Due:
         """What between two places is open for the user, one page of it, as of a moment after this was asked."""
+        settled = self.settled
         page = self._candidates(user_id, topics, max(behind, self.wanting.begin), upto)
         end: int | None = None
         if behind < self.wanting.begin:  # there are more than memory holds
@@ -61,17 +69,16 @@ class Again:
         if len(page) > conf.PAGE:
             page = page[: conf.PAGE]
             end = page[-1].position
-        return Due(await self._reads.ask(Ask(user_id, page)) if page else [], end)
+        return Due(await self._reads.ask(_Question(Ask(user_id, page), settled)) if page else [], end)
 
     def _candidates(self, user_id: str, topics: Collection[str], behind: int, upto: int) -> list[Want]:
         found = self.wanting.on(topics, behind, upto)
         return [want for want in found if not self.settled.has(user_id, want.position)]
 
-    async def _read_open(self, batch: Sequence[Waiting[Ask, list[Entry]]]) -> None:
-        known = self.settled
-        answers = await run_db(_read, [waiting.question for waiting in batch])
+    async def _read_open(self, batch: Sequence[Waiting[_Question, list[Entry]]]) -> None:
+        answers = await run_db(_read, [waiting.question.ask for waiting in batch])
         for waiting, (entries, settled) in zip(batch, answers, strict=True):
-            known.add(waiting.question.user_id, settled)
+            waiting.question.settled.add(waiting.question.ask.user_id, settled)
             waiting.tell(entries)
 
 
@@ -124,18 +131,19 @@ def _may_be_given(follower: Follower, member: Member, entry: Entry) -> bool:
     return entry.topic not in losses(controls) and all(each.type != SESSIONS_ENDED for each in controls)
 
 
-def _wants(ask: Ask) -> int:
-    return len(ask.wants)
+def _wants(question: _Question) -> int:
+    return len(question.ask.wants)
 
 
 def _read(asks: Sequence[Ask]) -> list[tuple[list[Entry], list[int]]]:
     """For each ask: the entries that are open, and the positions of those that are not. In a thread."""
     found = receipts.still_wanted(asks)
     positions = {want.position for wants in found for want in wants}
-    entries = {entry.position: entry for entry in log.entries_at(positions)} if positions else {}
+    # By their ids, too: in a log that was restored meanwhile another event may stand at the place.
+    entries = {(entry.position, entry.id): entry for entry in log.entries_at(positions)} if positions else {}
     answers = []
     for ask, wants in zip(asks, found, strict=True):
-        places = [want.position for want in wants]
-        settled = {want.position for want in ask.wants}.difference(places)
-        answers.append(([entries[place] for place in places if place in entries], sorted(settled)))
+        names = [(want.position, want.event_id) for want in wants]
+        settled = {want.position for want in ask.wants}.difference(want.position for want in wants)
+        answers.append(([entries[name] for name in names if name in entries], sorted(settled)))
     return answers

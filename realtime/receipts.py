@@ -54,6 +54,7 @@ def confirm(user: Any, event_ids: Iterable[UUID], *, transport: str, client: str
     nothing is stored. Of one event ``RECEIPT_CLIENTS`` clients are recorded, and those that confirm it at the very same
     moment: a bound on what is kept, for which nobody is held up.
     """
+    memories = wanting.memories()
     heard = _heard(user, set(event_ids))
     positions: dict[UUID, list[int]] = {}
     abouts = {UUID(want.event_id): want.about for want in heard}
@@ -70,7 +71,12 @@ def confirm(user: Any, event_ids: Iterable[UUID], *, transport: str, client: str
     rows.bulk_create(fresh, ignore_conflicts=True)
     metrics.acknowledged.labels(transport).inc(len(fresh))
     settled = [position for each in positions.values() for position in each]
-    once_committed(lambda: wanting.note(str(user.pk), settled), log.database())
+
+    def remember() -> None:
+        for memory in memories:
+            memory.add(str(user.pk), settled)
+
+    once_committed(remember, log.database())
 
 
 def due(user_id: Any, on: Iterable[str], behind: int, upto: int, limit: int) -> Due:

@@ -128,12 +128,13 @@ class Settled:
         return position in self._users.get(user_id, ())
 
 
-def note(user_id: str, positions: Collection[int]) -> None:
-    """Have all of this process remember that a user has confirmed these. From any thread."""
+def memories() -> list[Settled]:
+    """All in this process who remember what is settled. From any thread.
+
+    To be asked before places are read: a memory that is newer than these may be of another history.
+    """
     with _registering:
-        known = list(_known)
-    for settled in known:
-        settled.add(user_id, positions)
+        return list(_known)
 
 
 def want_of(entry: Entry) -> Want:

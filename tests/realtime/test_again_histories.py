@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
 import pytest
+from django.db import transaction
 from pytest_django import Settings
+from uuid_utils.compat import uuid7
 
 from accounts.models import Family, Membership, User
 from realtime import again, log
 from realtime.access import present
 from realtime.admission import admit
 from realtime.again import give_again
+from realtime.hub import Hub
 from realtime.models import Event, LogHead, Receipt
 from realtime.protocol.cursor import Cursor
 from realtime.resume import Wanted, replay
@@ -23,6 +27,13 @@ from tests.realtime.notices import Guest, come, confirm, confirm_elsewhere, noti
 from tests.realtime.recorder import cursor_at, prune_all, sequence, standing, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet")]
+
+
+def start_over(here: Hub) -> None:
+    """Have the follower stand in another history, from a thread; return once it does."""
+    head, started = log.head(), threading.Event()
+    here._loop.call_soon_threadsafe(lambda: (here.follower.restart(head), started.set()))
+    assert started.wait(30)
 
 
 async def test_another_history_gives_again_what_is_open_in_it(alice: User, smith: Topic) -> None:
@@ -60,10 +71,8 @@ async def test_what_was_read_of_one_history_is_not_remembered_of_another(
         read, place = again._read, here.follower.position
 
         def start_over_then(asks: Any) -> Any:
-            found, started = read(asks), threading.Event()
-            head = log.head()
-            here._loop.call_soon_threadsafe(lambda: (here.follower.restart(head), started.set()))
-            started.wait(30)
+            found = read(asks)
+            start_over(here)
             return found
 
         monkeypatch.setattr(again, "_read", start_over_then)
@@ -71,6 +80,38 @@ async def test_what_was_read_of_one_history_is_not_remembered_of_another(
 
     assert found.entries == []
     assert not here.follower.again.settled.has(str(alice.pk), place)
+
+
+async def test_what_was_confirmed_in_one_history_is_not_remembered_of_another(alice: User, smith: Topic) -> None:
+    """The log starts over between the moment when a confirmation is read and the one when it is committed."""
+    async with standing() as here:
+        await announced(here, lambda: notice(1, smith))
+        place = here.follower.position
+
+        def confirm_meanwhile() -> None:
+            with transaction.atomic():
+                confirm(alice, 1)
+                start_over(here)
+
+        await run_db(confirm_meanwhile)
+
+    assert not here.follower.again.settled.has(str(alice.pk), place)
+
+
+async def test_what_was_asked_of_one_history_is_not_answered_with_another(alice: User, smith: Topic) -> None:
+    """What stands at the place by then is another event, and whether that was confirmed nobody has asked."""
+    async with standing() as here:
+        await announced(here, lambda: notice(1, smith), lambda: notice(2, smith))
+        place = here.follower.position
+        await run_db(confirm_elsewhere, alice, 1)
+        await run_db(lambda: Event.objects.filter(position=place).update(event_id=uuid7()))
+        head = await run_db(log.head)
+        asked = asyncio.ensure_future(here.follower.again.due(str(alice.pk), [smith], 0, place))
+        await asyncio.sleep(0)  # asked, and not yet read
+        here.follower.restart(head)
+
+        assert (await asked).entries == []
+        assert not here.follower.again.settled.has(str(alice.pk), place - 1)
 
 
 async def test_a_reset_of_the_cursor_gives_again_all_that_is_open(alice: User, smith: Topic) -> None:
