@@ -18,17 +18,24 @@ from uuid_utils.compat import uuid7
 
 from realtime.models import PublishingModel, PublishingQuerySet
 
+NAMES = ("username", "first_name", "last_name")
+TOLD_OF = frozenset(("is_active", *NAMES))
+"""What of a user concerns those who are in a family with them."""
+
 
 class UserQuerySet(PublishingQuerySet["User"]):
     """Users; who deletes them takes what goes with them first."""
 
     def update(self, **values: Any) -> int:
-        """Update the users and tell each; whom that activates or deactivates gains or loses all that they see."""
+        """Update the users and tell each; whom that activates or deactivates gains or loses all that they see.
+
+        Of another name their families are told, with the memberships held: what is told of these last is true.
+        """
         from accounts import access
 
         using = self._writing_to()
         with transaction.atomic(using=using, savepoint=False):
-            if "is_active" in values and self._is_plain():
+            if not TOLD_OF.isdisjoint(values) and self._is_plain():
                 access.hold_users(list(self.using(using).values_list("pk", flat=True)), using)
             return super().update(**values)
 
@@ -88,7 +95,7 @@ class User(PublishingModel, AbstractUser):
             kwargs["update_fields"] = self._fields_to_save()
         using = kwargs.get("using") or router.db_for_write(User, instance=self)
         with transaction.atomic(using=using, savepoint=False):
-            if not inserts and self._is_switched(kwargs["update_fields"], using):
+            if not inserts and self._changes_what_is_told(kwargs["update_fields"], using):
                 access.hold_users([self.pk], using)
             super().save(*args, **kwargs)
 
@@ -105,11 +112,10 @@ class User(PublishingModel, AbstractUser):
 
     delete.alters_data = True  # type: ignore[attr-defined]
 
-    def _is_switched(self, fields: Collection[str], using: str) -> bool:
-        """Whether saving the fields activates or deactivates the user: all that they see goes with that."""
-        if "is_active" not in fields:
-            return False
-        return User.objects.using(using).filter(pk=self.pk, is_active=not self.is_active).exists()
+    def _changes_what_is_told(self, fields: Collection[str], using: str) -> bool:
+        """Whether saving the fields activates or deactivates the user, with all that they see, or renames them."""
+        known = {name: getattr(self, name) for name in TOLD_OF.intersection(fields)}
+        return bool(known) and User.objects.using(using).filter(pk=self.pk).exclude(**known).exists()
 
     def _fields_to_save(self) -> set[str]:
         kept_out = {"sign_outs", *self.get_deferred_fields()}

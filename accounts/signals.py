@@ -11,7 +11,7 @@ from django.contrib.auth.signals import user_logged_out
 from django.dispatch import receiver
 
 from accounts import access, events, sessions
-from accounts.models import Family, Membership, User
+from accounts.models import NAMES, Family, Membership, User
 from realtime import topics
 from realtime.signals import changed
 
@@ -43,7 +43,7 @@ def membership_changed(before: Membership | None, after: Membership | None, **kw
 
 @receiver(changed, sender=User)
 def user_changed(before: User | None, after: User | None, **kwargs: Any) -> None:
-    """Take and give back what hangs on being active or staff, and end sessions that are no longer good."""
+    """Take and give back what hangs on being active or staff, end sessions that are no longer good, tell of names."""
     if before is None:
         return
     if before.is_active and not (after and after.is_active):
@@ -55,6 +55,7 @@ def user_changed(before: User | None, after: User | None, **kwargs: Any) -> None
             _staff_changed(after)
         if before.password != after.password:
             events.sessions_ended(after.pk)
+        _tell_name(before, after)
     if after and before.sign_outs != after.sign_outs:
         events.sessions_ended(after.pk)
 
@@ -97,6 +98,14 @@ def _activated(after: User) -> None:
     # Beside what memberships give, what other apps let the user read as themselves: an account shared with them.
     others = sorted(topics.automatic(after))
     events.rights_changed(after.pk, gained=dict.fromkeys([*access.topics_held(after), *others]))
+
+
+def _tell_name(before: User, after: User) -> None:
+    """Have the families read another name again: it stands beside whatever the user entered, too."""
+    if all(getattr(before, name) == getattr(after, name) for name in NAMES):
+        return
+    for membership in after.memberships.filter(is_active=True).order_by("pk"):
+        events.membership_update(membership, "changed")
 
 
 def _staff_changed(after: User) -> None:

@@ -32,7 +32,7 @@ class FamilyUpdate(Struct):
 
 
 class MembershipUpdate(Struct):
-    """Somebody joined a family, left it, or has another role in it."""
+    """Somebody joined a family, left it, or has another role in it or another name: to be read again."""
 
     family_id: UUID
     user_id: UUID

@@ -258,6 +258,42 @@ def test_a_deactivated_user_loses_every_topic_and_every_connection(bob, family, 
     ]
 
 
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda user: User.objects.filter(pk=user.pk).update(first_name="Robert"),
+        lambda user: (setattr(user, "username", "robert"), user.save()),
+        lambda user: (setattr(user, "last_name", "Smith"), user.save(update_fields=["last_name"])),
+        lambda user: User.objects.bulk_update([User(pk=user.pk, first_name="Robert")], ["first_name"]),
+    ],
+)
+def test_another_name_is_told_to_the_families_of_who_bears_it(bob, family, make_family, alice, told, rename):
+    other = make_family("Other", owner=alice, viewer=bob)
+    left = make_family("Left", owner=alice, member=bob)
+    Membership.objects.filter(user=bob, family=left).update(is_active=False)
+    told()
+
+    rename(bob)
+
+    assert told() == [
+        membership_event(bob, family, "changed", "member"),
+        membership_event(bob, other, "changed", "viewer"),
+    ]
+
+
+def test_what_is_saved_of_a_user_without_another_name_is_told_to_nobody(bob, family, told):
+    told()
+
+    update_last_login(None, bob)
+    bob.email = "robert@example.org"
+    bob.save()
+    User.objects.filter(pk=bob.pk).update(is_active=False)
+    told()
+    User.objects.filter(pk=bob.pk).update(first_name="Robert")
+
+    assert told() == []
+
+
 def test_a_user_made_active_again_is_given_their_topics_from_then_on(bob, family, told):
     User.objects.filter(pk=bob.pk).update(is_active=False)
     told()
@@ -299,16 +335,6 @@ def test_who_becomes_staff_may_read_its_topic(bob, told):
     User.objects.filter(pk=bob.pk).update(is_staff=True)
 
     assert told() == [rights(bob, gained=[topic("staff")])]
-
-
-def test_signing_in_and_a_new_name_concern_nobody(bob, told):
-    told()
-
-    update_last_login(None, bob)
-    bob.first_name = "Robert"
-    bob.save()
-
-    assert told() == []
 
 
 def test_a_fixture_restores_rows_without_telling_of_them(bob, family, told):

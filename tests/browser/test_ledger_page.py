@@ -22,14 +22,6 @@ from tests.live import variables
 
 SitDown = Callable[..., Reader]
 
-# As if nothing but single requests came through.
-POLLS = """
-window.WebSocket = class { constructor() { throw new Error("no sockets here"); } };
-const { fetch } = window;
-const isStream = (url) => String(url).includes("/api/v1/stream");
-window.fetch = (url, init) => (isStream(url) ? Promise.reject(new TypeError("no streams here")) : fetch(url, init));
-"""
-
 
 def test_what_one_enters_both_see_with_its_balance(alice: User, bob: User, account: Account, sit_down: SitDown) -> None:
     at_alice, at_bob = sit_down(alice), sit_down(bob)
@@ -306,58 +298,6 @@ def test_what_people_write_is_text_and_nothing_else(
     spend(account, alice, "-2.00", f"later {attack}")
 
     at_bob.sees_transactions(f"later {attack}", attack, "Opening")
-
-
-def test_who_of_the_family_is_online_is_seen_as_they_come_and_go(
-    alice: User, bob: User, account: Account, sit_down: SitDown
-) -> None:
-    at_alice = sit_down(alice)
-    people = at_alice.page.locator("#people > li")
-    expect(people.locator("[data-name]")).to_have_text(["alice (you)", "bob", "vera"])
-    expect(people.locator("[data-presence]")).to_have_text(["online", "offline", "offline"])
-
-    at_bob = sit_down(bob)
-    expect(people.locator("[data-presence]")).to_have_text(["online", "online", "offline"])
-    at_bob.page.close()
-
-    # Who reconnects was never away: it takes a few seconds to count.
-    expect(people.locator("[data-presence]")).to_have_text(["online", "offline", "offline"], timeout=30_000)
-
-
-def test_who_polls_sees_who_comes_as_well(alice: User, bob: User, account: Account, sit_down: SitDown) -> None:
-    at_alice = sit_down(alice, init_script=POLLS)
-    at_alice.sees_transport("polling")
-
-    sit_down(bob)
-
-    presence = at_alice.page.locator("#people > li [data-presence]")
-    expect(presence).to_have_text(["online", "online", "offline"], timeout=30_000)
-
-
-def test_who_comes_to_a_family_sees_who_of_it_is_online(
-    alice: User, charlie: User, family: Family, account: Account, sit_down: SitDown
-) -> None:
-    at_charlie = sit_down(charlie)
-    sit_down(alice)
-
-    Membership.objects.create(family=family, user=charlie, role="member")
-
-    people = at_charlie.page.locator("#people > li")
-    expect(people.locator("[data-name]")).to_have_text(["alice", "bob", "charlie (you)", "vera"])
-    expect(people.locator("[data-presence]")).to_have_text(["online", "offline", "online", "offline"])
-
-
-def test_who_joins_and_leaves_the_family_is_seen(
-    alice: User, charlie: User, family: Family, account: Account, sit_down: SitDown
-) -> None:
-    at_alice = sit_down(alice)
-    names = at_alice.page.locator("#people [data-name]")
-
-    membership = Membership.objects.create(family=family, user=charlie, role="member")
-    expect(names).to_have_text(["alice (you)", "bob", "charlie", "vera"])
-    membership.delete()
-
-    expect(names).to_have_text(["alice (you)", "bob", "vera"])
 
 
 def test_a_notice_stays_until_it_is_dismissed_and_is_acknowledged_then(

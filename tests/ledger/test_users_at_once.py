@@ -5,6 +5,7 @@ Only PostgreSQL lets two transactions write at the same time.
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from decimal import Decimal
 from threading import Event
@@ -19,6 +20,8 @@ from accounts.sessions import sign_out
 from accounts.topics import family_topic
 from config.services.waiting import wait_until
 from ledger.models import Account, AccountShare, Payee, Transaction
+from realtime import log
+from realtime.models import Event as Logged
 from tests.ledger.test_rights_at_once import Change, delete_user, join, join_by_invitation, said_of
 from tests.realtime.concurrently import PATIENCE, beside, how_many_wait
 
@@ -65,6 +68,26 @@ def test_who_ends_a_user_and_who_invites_them_once_more_wait_for_each_other_and_
 
     assert not User.objects.filter(pk=charlie.pk, is_active=True).exists()
     assert said_of(charlie)[str(family_topic(family.pk))] == "lost"
+
+
+def test_a_role_that_changes_while_another_name_is_told_is_the_last_that_is_told(family: Family, bob: User) -> None:
+    renamed = Event()
+
+    def demote() -> None:
+        assert renamed.wait(PATIENCE)
+        Membership.objects.filter(user=bob).update(role="viewer")
+
+    with beside(demote) as demoted:
+        with transaction.atomic():
+            User.objects.filter(pk=bob.pk).update(first_name="Robert")
+            renamed.set()
+            until_waiting(1)
+        demoted.result(PATIENCE)
+
+    while log.sequence() is not None:
+        pass
+    told = Logged.objects.filter(type="MembershipUpdate", topic=family_topic(family.pk)).order_by("position")
+    assert [json.loads(event.data)["role"] for event in told][-2:] == ["member", "viewer"]
 
 
 def writes(family: Family, account: Account, user: User) -> None:
