@@ -76,7 +76,8 @@ class RightsCache:
         self._by_token: dict[bytes, Found] = {}
         self._seqs: dict[str, int] = {}
         self._uses: Counter[str] = Counter()  # of a topic, by users who are kept
-        self._dropped: set[str] = set()  # since the read under way began
+        self._dropped: set[str] = set()  # since the read under way began; nobody while there is none
+        self._is_reading = False
         with _registering:
             _caches.add(self)
 
@@ -114,7 +115,8 @@ class RightsCache:
 
     def drop(self, user_id: str) -> None:
         """Forget a user's rights, and what is being read of them."""
-        self._dropped.add(user_id)
+        if self._is_reading:
+            self._dropped.add(user_id)
         rights = self._kept.pop(user_id, None)
         if rights is not None:
             self._let_go(rights)
@@ -171,9 +173,16 @@ class RightsCache:
     # Reading
 
     async def _read(self, batch: Sequence[_Waiting]) -> None:
+        self._is_reading = True
+        try:
+            await self._answer(batch)
+        finally:
+            self._is_reading = False
+            self._dropped.clear()
+
+    async def _answer(self, batch: Sequence[_Waiting]) -> None:
         follower, began = self._follower, self._clock()
         place, histories = follower.place, follower.histories
-        self._dropped.clear()
         found = await run_db(_look_up, [waiting.question for waiting in batch]) if follower.started else {}
         head = next((standing.head for standing, _ in found.values()), None)
         if head is not None and head.epoch == place.epoch and head.position >= place.position:

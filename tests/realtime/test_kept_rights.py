@@ -198,6 +198,14 @@ async def test_rights_that_were_changed_and_have_no_place_yet_are_left_to_the_lo
         assert len(here.follower.rights) == 0
 
 
+async def test_of_users_who_change_while_nobodys_rights_are_read_nothing_is_kept(alice: User, smith: Topic) -> None:
+    async with standing() as here:
+        await connect(here, await run_db(token_of, alice))
+        await announced(here, lambda: leave(alice))
+
+        assert not here.follower.rights._dropped
+
+
 async def test_another_history_forgets_all_rights(alice: User, smith: Topic) -> None:
     token = await run_db(token_of, alice)
     async with standing() as here:
