@@ -6,6 +6,8 @@ import glob
 import os
 import sqlite3
 import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ def dump(folder: Path) -> Path:
     """Write the whole database into a file."""
     path = folder / "dump"
     if connection.vendor == "sqlite":
-        with sqlite3.connect(_settings()["NAME"]) as source, sqlite3.connect(path) as target:
+        with _opened(_settings()["NAME"]) as source, _opened(path) as target:
             source.backup(target)
     else:
         _postgres("pg_dump", "--clean", "--if-exists", "--no-owner", f"--file={path}")
@@ -26,10 +28,17 @@ def dump(folder: Path) -> Path:
 def restore(path: Path) -> None:
     """Put the database back to what the file holds, in one step."""
     if connection.vendor == "sqlite":
-        with sqlite3.connect(path) as source, sqlite3.connect(_settings()["NAME"], timeout=20) as target:
+        with _opened(path) as source, _opened(_settings()["NAME"]) as target:
             source.backup(target)
     else:
         _postgres("psql", "--quiet", "--single-transaction", f"--file={path}")
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[sqlite3.Connection]:
+    """A database file: what is done to it is committed, then it is closed. sqlite3's own block does the first alone."""
+    with closing(sqlite3.connect(path, timeout=20)) as opened, opened:
+        yield opened
 
 
 def _settings() -> dict[str, Any]:
