@@ -101,10 +101,10 @@ class _Joining:
         """Whether there is anybody to be sent something: neither closed nor being looked at again, nor gone."""
         return self._hub.has(self._member) and self._member.is_open
 
-    async def _change_history(self, here: History) -> None:
+    async def _change_history(self, history: History) -> None:
         """Go on at the head of another history, once this process follows it too."""
         start = await run_db(_now, self._topic)
-        if start.epoch == here[0] or await self._hub.follower.outlive(here):
+        if start.epoch == history[0] or await self._hub.follower.outlive(history):
             self._start_over(start, "epoch")
         else:
             raise ProtocolError("unavailable")

@@ -129,7 +129,8 @@ async def _replay_page(hub: Hub, member: Member, who: Who, wanted: Wanted) -> No
         await restart(hub, member, who, wanted, problem)
         return
     await _send(hub, member, page.entries)
-    if here.epoch != state.epoch or page.head.position < here.position:  # the client is newer than this process
+    # The client is newer than this process, which has yet to notice another history or, by its end, a restored log.
+    if here.epoch != state.epoch or page.head.position < here.position:
         if not await follower.outlive(history):
             raise ProtocolError("unavailable")
     elif len(page.entries) < conf.PAGE and not (state.ended or member.waits):

@@ -85,9 +85,9 @@ def test_the_desk_shows_how_the_demo_is_doing(
     suffix: str, device: dict[str, Any], camera: Camera, server: LiveServer, sit_down: SitDown
 ) -> None:
     call_command("create_demo", verbosity=0)
-    usernames = iter(("alice", "bob", "vera"))
-    sit_at_each(server, lambda: sit_down(User.objects.get(username=next(usernames))))
-    sit_down(User.objects.get(username=next(usernames)))
+    sit_at_each(server, lambda: sit_down(User.objects.get(username="alice")))
+    for username in ("bob", "vera"):
+        sit_down(User.objects.get(username=username))
     at_admin = sit_down(User.objects.get(username="admin"), **device)
     at_admin.page.goto("/admin/realtime/operations/")
 
